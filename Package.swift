@@ -1,0 +1,45 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Settings every target of this package is built with.
+let settings: [SwiftSetting] = [
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableExperimentalFeature("Lifetimes"),
+]
+
+// `SHARED_LATCHES=1 swift test --sanitize=thread` builds the page pool with shared latches in
+// place of optimistic reads, whose intended races ThreadSanitizer cannot tell from real ones.
+let latchSettings: [SwiftSetting] =
+  Context.environment["SHARED_LATCHES"] == nil ? [] : [.define("SHARED_LATCHES")]
+
+let package = Package(
+  name: "BTreeKV",
+  platforms: [.macOS(.v26)],
+  products: [
+    .library(name: "BTreeKV", targets: ["BTreeKV"]),
+    .executable(name: "kvtool", targets: ["kvtool"]),
+    .executable(name: "Demo", targets: ["Demo"]),
+  ],
+  targets: [
+    .target(name: "Pager", swiftSettings: settings + latchSettings),
+    .target(name: "BTreeKV", dependencies: ["Pager"], swiftSettings: settings + latchSettings),
+    .executableTarget(name: "kvtool", dependencies: ["BTreeKV"], swiftSettings: settings),
+    .executableTarget(
+      name: "Demo", dependencies: ["BTreeKV"], path: "Demo", swiftSettings: settings),
+    .target(
+      name: "TestSupport", dependencies: ["BTreeKV", "Pager"], path: "Tests/TestSupport",
+      swiftSettings: settings + latchSettings),
+    .testTarget(
+      name: "PagerTests", dependencies: ["Pager", "TestSupport"],
+      swiftSettings: settings + latchSettings),
+    .testTarget(
+      name: "BTreeKVTests", dependencies: ["BTreeKV", "Pager", "TestSupport"],
+      swiftSettings: settings + latchSettings),
+    .testTarget(
+      name: "ToolTests", dependencies: ["BTreeKV", "kvtool", "Demo", "TestSupport"],
+      swiftSettings: settings),
+  ],
+  swiftLanguageModes: [.v6]
+)

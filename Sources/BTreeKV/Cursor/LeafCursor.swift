@@ -1,0 +1,151 @@
+internal import Pager
+
+#if canImport(Darwin)
+  internal import Darwin
+#elseif canImport(Musl)
+  internal import Musl
+#else
+  internal import Glibc
+#endif
+
+/// Walks the leaves of a tree, one copy of a leaf at a time.
+///
+/// The copy is what keeps callers' code from running while a page is held, and costs a few
+/// nanoseconds an entry. The next leaf is found by going down again with the separator that ended
+/// this one, so pages need no links to their neighbours and can be copied freely.
+///
+/// Why `@unchecked Sendable` is not needed: a cursor stays in one thread.
+final class LeafCursor {
+  let tree: Tree
+  let root: TreeRoot?
+  let pageByteCount: Int
+  private let copy: UnsafeMutableRawPointer
+  /// Prefix, head and tail of the current key, joined; the prefix stays over a whole leaf.
+  private let keyBuffer: UnsafeMutableRawPointer
+  private(set) var count = 0
+  private var prefixLength = 0
+  /// The separators around the copied leaf; nil at the ends of the tree.
+  private(set) var lowerFence: [UInt8]?
+  private(set) var upperFence: [UInt8]?
+
+  /// - Parameter root: of a snapshot that the caller holds; nil for the tree as it is now.
+  init(tree: Tree, root: TreeRoot?) {
+    self.tree = tree
+    self.root = root
+    pageByteCount = tree.pageByteCount
+    copy = .allocate(byteCount: pageByteCount, alignment: 64)
+    // A suffix of fewer than four bytes is stored as a whole head.
+    keyBuffer = .allocate(byteCount: pageByteCount + 8, alignment: 8)
+  }
+
+  deinit {
+    copy.deallocate()
+    keyBuffer.deallocate()
+  }
+
+  private var node: Node { Node(copy) }
+
+  /// Which leaf to go to.
+  enum Target {
+    /// The leaf whose range holds the key.
+    case holding
+    /// The leaf whose range ends with the key, or holds keys below it.
+    case below
+    /// The last leaf.
+    case last
+  }
+
+  /// Copies a leaf.
+  ///
+  /// - Returns: false when the tree is empty.
+  func load(_ key: UnsafeRawBufferPointer, _ target: Target) throws(PagerError) -> Bool {
+    while true {
+      var isGood = true
+      var lower: [UInt8]?
+      var upper: [UInt8]?
+      var lastLevel = Int.max
+      let visit = try tree.descend(root: root, to: key) { node, key in
+        choose(node, key, target)
+      } visit: { page, version, index, level in
+        if level >= lastLevel {
+          lower = nil
+          upper = nil
+        }
+        lastLevel = level
+        let node = tree.node(page.id)
+        let count = min(node.count, pageByteCount / Node.slotByteCount)
+        let low = index > 0 ? tree.copySeparator(node, index, count: count) : nil
+        let high = index + 1 < count ? tree.copySeparator(node, index + 1, count: count) : nil
+        if tree.pool.validate(page.id, version) {
+          if let low { lower = low }
+          if let high { upper = high }
+        } else {
+          isGood = false
+        }
+      }
+      guard let visit else { return false }
+      copy.copyMemory(from: tree.pool.address(visit.page.id), byteCount: pageByteCount)
+      guard tree.pool.endRead(visit.page.id, visit.version), isGood else { continue }
+      lowerFence = lower
+      upperFence = upper
+      count = node.count
+      prefixLength = node.prefixLength
+      let prefix = node.prefix(pageByteCount)
+      if let from = prefix.baseAddress {
+        keyBuffer.copyMemory(from: from, byteCount: prefix.count)
+      }
+      return true
+    }
+  }
+
+  private func choose(_ node: Node, _ key: UnsafeRawBufferPointer, _ target: Target) -> Int {
+    switch target {
+    case .holding:
+      return node.childIndex(for: key, pageByteCount: pageByteCount)
+    case .below:
+      let index = node.lowerBound(of: key, isLeaf: false, pageByteCount: pageByteCount).index
+      return max(0, index - 1)
+    case .last:
+      return max(0, min(node.count, pageByteCount / Node.slotByteCount) - 1)
+    }
+  }
+
+  /// The first slot of the copied leaf whose key is not below `key`, and whether it is equal.
+  func lowerBound(_ key: UnsafeRawBufferPointer) -> (index: Int, isFound: Bool) {
+    node.lowerBound(of: key, isLeaf: true, pageByteCount: pageByteCount)
+  }
+
+  /// The key and the payload of a slot of the copied leaf, until the next call.
+  @inline(__always)
+  func entry(
+    _ index: Int
+  ) -> (key: UnsafeRawBufferPointer, payload: UnsafeRawBufferPointer, isLarge: Bool) {
+    let cell = node.cell(index, count: count, isLeaf: true)
+    let suffix = keyBuffer + prefixLength
+    suffix.storeBytes(of: node.head(index).bigEndian, as: UInt32.self)
+    if let from = cell.tail.baseAddress, cell.tail.count > 0 {
+      (suffix + 4).copyMemory(from: from, byteCount: cell.tail.count)
+    }
+    return (
+      UnsafeRawBufferPointer(start: keyBuffer, count: prefixLength &+ cell.suffixLength),
+      cell.payload, cell.isLarge
+    )
+  }
+}
+
+extension Tree {
+  /// The key of a slot of an inner page that may be changing: the caller validates.
+  func copySeparator(_ node: Node, _ index: Int, count: Int) -> [UInt8] {
+    let cell = node.cell(index, count: count, isLeaf: false)
+    let prefix = node.prefix(pageByteCount)
+    let tailLength = min(cell.tail.count, pageByteCount)
+    var key: [UInt8] = []
+    key.reserveCapacity(prefix.count + 4 + tailLength)
+    key.append(contentsOf: prefix)
+    withUnsafeBytes(of: node.head(index).bigEndian) {
+      key.append(contentsOf: $0[..<min(4, max(0, cell.suffixLength))])
+    }
+    key.append(contentsOf: UnsafeRawBufferPointer(rebasing: cell.tail[..<tailLength]))
+    return key
+  }
+}

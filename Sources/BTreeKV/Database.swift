@@ -1,0 +1,152 @@
+package import Pager
+
+/// An ordered map from byte strings to byte strings, in one file.
+///
+/// Any number of threads may use one `Database`. Reads run beside each other and beside the writer
+/// without waiting; writes are done one after the other, and those that wait for the medium share
+/// its syncs. Another process, or a second `Database` in this one, can't open the file for writing at
+/// the same time.
+///
+/// ```swift
+/// let database = try Database.open("fruit.btreekv")
+/// try database.insert("apple", "red")
+/// let color = try database.lookup("apple")
+/// try database.close()
+/// ```
+public final class Database: Sendable {
+  let pager: Pager
+  let tree: Tree
+  let path: String
+  let durability: Durability
+
+  private init(pager: Pager, path: String, durability: Durability) {
+    self.pager = pager
+    self.path = path
+    self.durability = durability
+    tree = Tree(pager: pager)
+  }
+
+  /// Opens or creates a database.
+  ///
+  /// After a crash this recovers what was promised: at most two seconds of work. Otherwise it takes
+  /// milliseconds, however large the file.
+  ///
+  /// - Parameters:
+  ///   - path: of the file. There is never a second file beside it.
+  ///   - options: what is expected to be there, and how to work with it.
+  /// - Returns: the open database, to be closed with `close()`.
+  /// - Throws: `.notFound`, `.alreadyExists`, `.notADatabase`, `.unsupportedVersion`, `.busy`,
+  ///   `.permissionDenied`, `.readOnly`, `.corrupted`, `.needsRecovery`, `.invalidArgument`,
+  ///   `.diskFull`, `.inputOutput`.
+  public static func open(
+    _ path: String, options: Options = Options()
+  ) throws(DatabaseError) -> Database {
+    try converting { () throws(PagerError) in
+      let access: FileStorage.Access =
+        switch options.mode {
+        case .createIfMissing: .createIfMissing
+        case .mustExist: .mustExist
+        case .mustNotExist: .mustNotExist
+        case .readOnly: .readOnly
+        }
+      let storage = try FileStorage.open(path: path, access: access)
+      do throws(PagerError) {
+        return try open(storage: storage, options: options)
+      } catch {
+        storage.removeIfCreated()
+        storage.close()
+        throw error
+      }
+    }
+  }
+
+  /// Opens or creates a database in any storage.
+  package static func open(
+    storage: any Storage, options: Options, hasBackgroundThreads: Bool = true
+  ) throws(PagerError) -> Database {
+    guard options.cacheByteCount >= 0, options.flushIntervalMilliseconds > 0,
+      options.checkpointThresholdByteCount > 0
+    else {
+      throw PagerError(.invalidArgument, "cache, interval and threshold must be positive")
+    }
+    var pagerOptions = PagerOptions()
+    pagerOptions.pageByteCount = options.pageSize
+    pagerOptions.cacheByteCount = options.cacheByteCount
+    pagerOptions.flushIntervalMilliseconds = options.flushIntervalMilliseconds
+    pagerOptions.checkpointThresholdByteCount = options.checkpointThresholdByteCount
+    pagerOptions.hasBackgroundThreads = hasBackgroundThreads
+    pagerOptions.mayCreate = options.mode == .createIfMissing || options.mode == .mustNotExist
+    pagerOptions.durability =
+      switch options.durability {
+      case .sync: .sync
+      case .flush: .flush
+      case .none: .none
+      }
+    let pager = try Pager.open(
+      storage: storage, options: pagerOptions, client: LargeValue.logClient)
+    let database = Database(pager: pager, path: storage.path, durability: options.durability)
+    if pager.hasReplay { try database.tree.replay() }
+    try pager.finishOpening()
+    return database
+  }
+
+  /// The number of entries. Costs nothing.
+  public var count: Int { pager.liveCount }
+
+  /// Whether there is no entry. Costs nothing.
+  public var isEmpty: Bool { count == 0 }
+
+  /// The longest key that can be stored, in bytes: a quarter of a page.
+  public var maximumKeyByteCount: Int { tree.maximumKeyByteCount }
+
+  /// Writes all changes to their places in the file and makes them durable; the log before is no
+  /// longer needed.
+  ///
+  /// Reads and writes go on meanwhile. Checkpoints also happen by themselves. Costs O(changed pages).
+  ///
+  /// - Throws: `.diskFull` (try again when there is room), `.poisoned`, `.inputOutput`, `.closed`.
+  public func checkpoint() throws(DatabaseError) {
+    try converting { () throws(PagerError) in
+      try pager.checkWritable()
+      try pager.checkpoint()
+    }
+  }
+
+  /// Waits until every change made so far is on the medium.
+  ///
+  /// Under `.sync` it already is when its call has returned. Costs one sync at most under `.flush`,
+  /// a checkpoint under `.none`.
+  ///
+  /// - Throws: `.outcomeUnknown` when syncing failed, `.closed`.
+  public func waitUntilDurable() throws(DatabaseError) {
+    try converting { () throws(PagerError) in
+      try pager.checkWritable()
+      try waitUntilDurableInside()
+    }
+  }
+
+  func waitUntilDurableInside() throws(PagerError) {
+    if let log = pager.log {
+      try log.waitUntilDurable(log.endLSN)
+    } else {
+      try pager.checkpoint()
+    }
+  }
+
+  /// Closes the database: everything is made durable, and the file is cut to its size.
+  ///
+  /// Calls from then on throw `.closed`, but for further calls of this, which do nothing.
+  ///
+  /// - Throws: `.poisoned` and `.inputOutput` when the last changes could not be written; the next
+  ///   `open` recovers what was promised.
+  public func close() throws(DatabaseError) {
+    try converting { () throws(PagerError) in
+      try pager.close { (limit) throws(PagerError) in try tree.relocate(pagesFrom: limit) }
+    }
+  }
+
+  deinit {
+    // Forgetting to close loses nothing that was promised; closing makes the next open quick.
+    try? close()
+  }
+}

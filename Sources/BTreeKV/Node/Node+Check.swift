@@ -1,0 +1,106 @@
+internal import Pager
+
+extension Node {
+  /// What is structurally wrong with a page that was read from the file, or nil.
+  ///
+  /// After this, every offset and length of the page lies inside it, and cells don't overlap: so
+  /// the hot path needs no bounds checks (PROTOCOL F4).
+  static func structureProblem(_ page: UnsafeRawBufferPointer) -> String? {
+    guard let start = page.baseAddress else { return "an empty page" }
+    let pageByteCount = page.count
+    let node = Node(UnsafeMutableRawPointer(mutating: start))
+    let count = node.count
+    let prefixLength = node.prefixLength
+    let heapStart = node.heapStart
+    let isLeaf = node.level == 0
+    guard prefixLength <= pageByteCount / 4,
+      heapStart <= pageByteCount - prefixLength,
+      slotsOffset + count * slotByteCount <= heapStart
+    else { return "the counts in a page's header do not fit the page" }
+    guard count > 0 else { return "a page of the tree is empty" }
+    let heapEnd = pageByteCount - prefixLength
+    guard node.garbage <= heapEnd - heapStart else {
+      return "a page's header claims more garbage than it has cells"
+    }
+    // The cells must tile part of the heap: sum and bitmap show that none overlap.
+    var taken = 0
+    var starts: [(start: Int, end: Int)] = []
+    starts.reserveCapacity(count)
+    for index in 0..<count {
+      let offset = node.cellOffset(index, count: count)
+      guard offset >= heapStart, offset + 4 <= heapEnd + 4,
+        let size = checkedCellByteCount(page, offset, heapEnd: heapEnd, isLeaf: isLeaf)
+      else { return "a cell of a page lies outside it" }
+      let suffixLength = loadLength(start + offset).length
+      guard suffixLength >= 4 || suffixLength == 0 && node.head(index) == 0
+        || suffixLength > 0 && node.head(index) << UInt32(8 * suffixLength) == 0
+      else { return "a head of a page does not belong to its key" }
+      taken += size
+      starts.append((offset, offset + size))
+      if index > 0, node.head(index) < node.head(index - 1) {
+        return "the heads of a page are out of order"
+      }
+    }
+    guard taken + node.garbage == heapEnd - heapStart else {
+      return "the cells and the garbage of a page do not add up"
+    }
+    starts.sort { $0.start < $1.start }
+    for index in 1..<max(1, count) where starts[index].start < starts[index - 1].end {
+      return "two cells of a page overlap"
+    }
+    if count > hintCount {
+      let distance = count / (hintCount + 1)
+      for index in 0..<hintCount
+      where page.loadUnaligned(fromByteOffset: hintsOffset + index * 4, as: UInt32.self)
+        != node.head(distance * (index + 1))
+      {
+        return "a hint of a page is not the head that it stands for"
+      }
+    }
+    return node.orderProblem(count: count, isLeaf: isLeaf)
+  }
+
+  /// The size of the cell at `offset`, or nil when it does not end inside the heap.
+  private static func checkedCellByteCount(
+    _ page: UnsafeRawBufferPointer, _ offset: Int, heapEnd: Int, isLeaf: Bool
+  ) -> Int? {
+    var place = offset
+    func length() -> Int? {
+      guard place < heapEnd else { return nil }
+      let first = Int(page[place])
+      place += 1
+      if first < 128 { return first }
+      guard place < heapEnd else { return nil }
+      place += 1
+      return (first & 0x7F) << 8 | Int(page[place - 1])
+    }
+    guard let suffix = length() else { return nil }
+    var payload = childByteCount
+    if isLeaf {
+      guard let code = length() else { return nil }
+      payload = code
+    }
+    place += max(0, suffix - 4)
+    guard place <= heapEnd else { return nil }
+    if isLeaf, payload == largeMark {
+      guard place + LargeValue.headerByteCount <= heapEnd else { return nil }
+      let count = Int(page.loadUnaligned(fromByteOffset: place + 24, as: UInt16.self))
+      guard (1...LargeValue.extentLimit).contains(count) else { return nil }
+      payload = LargeValue.headerByteCount + count * LargeValue.extentByteCount
+    }
+    place += payload
+    return place <= heapEnd ? place - offset : nil
+  }
+
+  /// Whether keys of equal heads are in order.
+  private func orderProblem(count: Int, isLeaf: Bool) -> String? {
+    for index in 1..<max(1, count) where head(index) == head(index - 1) {
+      let a = cell(index - 1, count: count, isLeaf: isLeaf)
+      let b = cell(index, count: count, isLeaf: isLeaf)
+      var order = Self.compare(a.tail, b.tail)
+      if order == 0 { order = a.suffixLength - b.suffixLength }
+      if order >= 0 { return "the keys of a page are out of order" }
+    }
+    return nil
+  }
+}

@@ -1,0 +1,172 @@
+internal import Pager
+internal import Synchronization
+
+#if canImport(Darwin)
+  internal import Darwin
+#elseif canImport(Musl)
+  internal import Musl
+#else
+  internal import Glibc
+#endif
+
+extension Node {
+  /// The first four bytes of a key from `offset` on, as a number that orders as they do.
+  @inline(__always)
+  static func head(of key: UnsafeRawBufferPointer, from offset: Int) -> UInt32 {
+    let left = key.count &- offset
+    if left >= 4 {
+      return UInt32(bigEndian: key.loadUnaligned(fromByteOffset: offset, as: UInt32.self))
+    }
+    var head: UInt32 = 0
+    var index = 0
+    while index < left {
+      head |= UInt32(key[offset &+ index]) << UInt32(24 &- 8 &* index)
+      index &+= 1
+    }
+    return head
+  }
+
+  /// Compares byte strings: below, at or above zero.
+  @inline(__always)
+  static func compare(_ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer) -> Int {
+    let common = min(a.count, b.count)
+    if common <= 8 {
+      // Short tails are the rule: comparing them as numbers spares a call.
+      let x = Self.word(a, common)
+      let y = Self.word(b, common)
+      if x != y { return x < y ? -1 : 1 }
+    } else if let first = a.baseAddress, let second = b.baseAddress {
+      let order = memcmp(first, second, common)
+      if order != 0 { return Int(order) }
+    }
+    return a.count &- b.count
+  }
+
+  @inline(__always)
+  private static func word(_ bytes: UnsafeRawBufferPointer, _ count: Int) -> UInt64 {
+    var word: UInt64 = 0
+    var index = 0
+    while index < count {
+      word = word << 8 | UInt64(bytes[index])
+      index &+= 1
+    }
+    return word
+  }
+
+  /// The first slot whose key is not below `key`, and whether it is equal.
+  @inline(__always)
+  func lowerBound(
+    of key: UnsafeRawBufferPointer, isLeaf: Bool, pageByteCount: Int
+  ) -> (index: Int, isFound: Bool) {
+    let limit = (pageByteCount - Self.slotsOffset) / Self.slotByteCount
+    let count = min(self.count, limit)
+    let prefixLength = min(self.prefixLength, pageByteCount - Self.slotsOffset)
+    if prefixLength > 0 {
+      let prefix = UnsafeRawBufferPointer(
+        start: base + (pageByteCount - prefixLength), count: prefixLength)
+      let order = Self.comparePrefix(key, prefix)
+      if order != 0 { return (order < 0 ? 0 : count, false) }
+    }
+    return search(key, from: prefixLength, count: count, isLeaf: isLeaf)
+  }
+
+  /// Whether the key begins with the prefix (0), or lies before or behind all that do.
+  @inline(__always)
+  static func comparePrefix(
+    _ key: UnsafeRawBufferPointer, _ prefix: UnsafeRawBufferPointer
+  ) -> Int {
+    let common = min(key.count, prefix.count)
+    let order = compare(
+      UnsafeRawBufferPointer(start: key.baseAddress, count: common),
+      UnsafeRawBufferPointer(start: prefix.baseAddress, count: common))
+    if order != 0 { return order }
+    return key.count < prefix.count ? -1 : 0
+  }
+
+  @inline(__always)
+  private func search(
+    _ key: UnsafeRawBufferPointer, from prefixLength: Int, count: Int, isLeaf: Bool
+  ) -> (index: Int, isFound: Bool) {
+    let target = Self.head(of: key, from: prefixLength)
+    var low = 0
+    var high = count
+    if count > Self.hintCount {
+      // The hints say between which sixteenths the head lies.
+      let distance = count / (Self.hintCount + 1)
+      let hints = base.loadUnaligned(fromByteOffset: Self.hintsOffset, as: SIMD16<UInt32>.self)
+      let one = SIMD16<UInt32>(repeating: 1)
+      let below = Int(
+        SIMD16<UInt32>.zero.replacing(with: one, where: hints .< target).wrappedSum())
+      let notAbove = Int(
+        SIMD16<UInt32>.zero.replacing(with: one, where: hints .<= target).wrappedSum())
+      low = below &* distance
+      if notAbove < Self.hintCount { high = min(high, (notAbove &+ 1) &* distance) }
+      low = min(low, high)
+    }
+    // The first head that is not below.
+    var first = low
+    var end = high
+    while first < end {
+      let middle = (first &+ end) >> 1
+      if head(middle) < target { first = middle &+ 1 } else { end = middle }
+    }
+    guard first < high, head(first) == target else { return (first, false) }
+    return searchRun(
+      key, from: prefixLength, first: first, high: high, target: target, count: count,
+      isLeaf: isLeaf)
+  }
+
+  /// Searches among slots of equal heads: never by walking, since dense keys make all heads equal.
+  @inline(__always)
+  private func searchRun(
+    _ key: UnsafeRawBufferPointer, from prefixLength: Int, first: Int, high: Int, target: UInt32,
+    count: Int, isLeaf: Bool
+  ) -> (index: Int, isFound: Bool) {
+    let suffixLength = key.count &- prefixLength
+    let tailLength = max(0, suffixLength &- 4)
+    let tail = UnsafeRawBufferPointer(
+      start: key.baseAddress.map { $0 + (key.count &- tailLength) }, count: tailLength)
+    var low = first
+    var end = high
+    // Heads from `first` on are not below the target: those above it count as above.
+    while low < end {
+      let middle = first == low && low &+ 1 < end && head(low &+ 1) != target
+        ? low : (low &+ end) >> 1
+      if head(middle) != target {
+        end = middle
+        continue
+      }
+      let start = UnsafeRawPointer(base + cellOffset(middle, count: count))
+      let (length, keyBytes) = Self.loadLength(start)
+      var inFront = keyBytes
+      if isLeaf { inFront &+= Self.loadLength(start + keyBytes).byteCount }
+      var order = Self.compare(
+        UnsafeRawBufferPointer(start: start + inFront, count: max(0, length &- 4)), tail)
+      if order == 0 { order = length &- suffixLength }
+      if order == 0 { return (middle, true) }
+      if order < 0 { low = middle &+ 1 } else { end = middle }
+    }
+    return (low, false)
+  }
+
+  /// The slot of the child that is responsible for a key: the last whose separator is not above.
+  @inline(__always)
+  func childIndex(for key: UnsafeRawBufferPointer, pageByteCount: Int) -> Int {
+    let (index, isFound) = lowerBound(of: key, isLeaf: false, pageByteCount: pageByteCount)
+    return isFound ? index : max(0, index &- 1)
+  }
+
+  /// Fills the hints after the slots changed from `index` on.
+  @inline(__always)
+  func refreshHints(count: Int) {
+    guard count > Self.hintCount else { return }
+    let distance = count / (Self.hintCount + 1)
+    let hints = base + Self.hintsOffset
+    var index = 0
+    while index < Self.hintCount {
+      hints.storeBytes(
+        of: head(distance &* (index &+ 1)), toByteOffset: index &* 4, as: UInt32.self)
+      index &+= 1
+    }
+  }
+}

@@ -1,0 +1,130 @@
+internal import Pager
+
+/// What a database is made of at one moment.
+public struct Statistics: Sendable {
+  /// The file's path as it was given.
+  public var path = ""
+  /// The size of a page in bytes.
+  public var pageSize = 0
+  /// The size of the file in bytes.
+  public var fileByteCount = 0
+  /// The version of the file format.
+  public var formatVersion = 0
+  /// The file's identifier: 32 hexadecimal digits, given at creation.
+  public var fileIdentifier = ""
+  /// How many entries there are.
+  public var entryCount = 0
+  /// How many levels of pages the tree has.
+  public var height = 0
+  /// How many pages hold entries.
+  public var leafPageCount = 0
+  /// How many pages hold references to pages.
+  public var innerPageCount = 0
+  /// How full the tree's pages are, 0 to 1.
+  public var fill = 0.0
+  /// How many pages hold the bytes of large values.
+  public var valueExtentPageCount = 0
+  /// How many pages of the file nobody uses.
+  public var freePageCount = 0
+  /// The budget for pages in memory, in bytes.
+  public var cacheByteCount = 0
+  /// How many pages are in memory.
+  public var residentPageCount = 0
+  /// The number of the last checkpoint.
+  public var checkpointNumber = 0
+  /// How many bytes of log a restart would replay.
+  public var logByteCount = 0
+  /// How many distinct moments somebody looks at, the last checkpoint among them.
+  public var livePinCount = 0
+  /// How many pages are kept only for those.
+  public var heldPageCount = 0
+  /// Pages read from the file since it was opened.
+  public var pageReadCount = 0
+  /// Pages written to the file since it was opened.
+  public var pageWriteCount = 0
+  /// What mutations wait for.
+  public var durability = Database.Durability.sync
+}
+
+extension Database {
+  /// Counts what the database is made of.
+  ///
+  /// Visits every page of the tree: O(pages). Reads and writes go on meanwhile.
+  ///
+  /// - Throws: `.corrupted`, `.inputOutput`, `.closed`.
+  public func statistics() throws(DatabaseError) -> Statistics {
+    try converting { () throws(PagerError) in
+      let snapshot = try Snapshot(tree)
+      var statistics = Statistics()
+      var used = 0
+      try tree.forEachPage(of: snapshot.root) { node, level in
+        used += node.usedByteCount(tree.pageByteCount)
+        if level > 0 {
+          statistics.innerPageCount += 1
+        } else {
+          statistics.leafPageCount += 1
+          let count = node.count
+          for index in 0..<count {
+            let cell = node.cell(index, count: count, isLeaf: true)
+            guard cell.isLarge,
+              let value = LargeValue(cell.payload, pageByteCount: tree.pageByteCount)
+            else { continue }
+            statistics.valueExtentPageCount += value.extents.reduce(0) { $0 + $1.pageCount }
+          }
+        }
+      }
+      let pageCount = statistics.innerPageCount + statistics.leafPageCount
+      statistics.fill =
+        pageCount == 0 ? 0 : Double(used) / Double(pageCount * tree.capacity)
+      statistics.entryCount = snapshot.root.count
+      statistics.height = snapshot.root.height
+      fillIn(&statistics)
+      statistics.fileByteCount = try pager.storage.byteCount()
+      return statistics
+    }
+  }
+
+  private func fillIn(_ statistics: inout Statistics) {
+    statistics.path = path
+    statistics.pageSize = tree.pageByteCount
+    statistics.formatVersion = pager.formatVersion
+    statistics.fileIdentifier = pager.fileIdentifier
+    statistics.freePageCount = pager.allocator.freePageCount
+    statistics.cacheByteCount = pager.options.cacheByteCount
+    statistics.residentPageCount = pager.pool.residentPageCount
+    statistics.checkpointNumber = Int(pager.checkpointNumber)
+    statistics.logByteCount = pager.logByteCount
+    (statistics.livePinCount, statistics.heldPageCount) = pager.pinStatistics
+    (statistics.pageReadCount, statistics.pageWriteCount, _) = pager.pool.traffic
+    statistics.durability = durability
+  }
+}
+
+extension Tree {
+  /// Visits a copy of each page of a pinned tree, parents before children.
+  func forEachPage(
+    of root: TreeRoot, _ body: (Node, Int) throws(PagerError) -> Void
+  ) throws(PagerError) {
+    guard root.height > 0 else { return }
+    try visitPages(root.page, level: root.height - 1, body)
+  }
+
+  private func visitPages(
+    _ page: PageReference, level: Int, _ body: (Node, Int) throws(PagerError) -> Void
+  ) throws(PagerError) {
+    let copy = UnsafeMutableRawPointer.allocate(byteCount: pageByteCount, alignment: 8)
+    defer { copy.deallocate() }
+    while true {
+      let version = try pool.beginRead(page, level: level)
+      copy.copyMemory(from: pool.address(page.id), byteCount: pageByteCount)
+      if pool.endRead(page.id, version) { break }
+    }
+    let node = Node(copy)
+    try body(node, level)
+    guard level > 0 else { return }
+    let count = node.count
+    for index in 0..<count {
+      try visitPages(node.child(index, count: count), level: level - 1, body)
+    }
+  }
+}

@@ -1,0 +1,229 @@
+internal import Pager
+
+// Values in pages of their own: written once, before anything refers to them; read in pieces.
+
+extension LargeValue {
+  /// What recovery asks about log records.
+  static var logClient: LogClient {
+    LogClient(
+      extentsNamed: { body, pageByteCount in
+        guard let entry = LogEntry(body), entry.key.count <= pageByteCount / 4 else { return nil }
+        guard entry.kind == .insertLarge else { return [] }
+        return LargeValue(entry.value, pageByteCount: pageByteCount)?.extents
+      },
+      bytesAreWhole: { (body, pageByteCount, storage) throws(PagerError) in
+        guard let entry = LogEntry(body),
+          let value = LargeValue(entry.value, pageByteCount: pageByteCount)
+        else { return false }
+        let reader = LargeValueReader(value, storage: storage, pageByteCount: pageByteCount)
+        do throws(PagerError) {
+          try reader.forEachChunk { _ in }
+          return true
+        } catch {
+          if error.code == .corrupted { return false }
+          throw error
+        }
+      },
+      structureProblem: { Node.structureProblem($0) })
+  }
+}
+
+/// Reads a large value chunk by chunk and checks each against its checksum.
+struct LargeValueReader {
+  let value: LargeValue
+  let storage: any Storage
+  let pageByteCount: Int
+
+  init(_ value: LargeValue, storage: any Storage, pageByteCount: Int) {
+    self.value = value
+    self.storage = storage
+    self.pageByteCount = pageByteCount
+  }
+
+  /// Reads the stored bytes from `position` on, over the borders of runs.
+  private func read(
+    into buffer: UnsafeMutableRawBufferPointer, at position: Int
+  ) throws(PagerError) {
+    var position = position
+    var rest = buffer
+    for extent in value.extents where !rest.isEmpty {
+      let byteCount = extent.pageCount * pageByteCount
+      if position < byteCount {
+        let count = min(rest.count, byteCount - position)
+        try storage.read(
+          into: UnsafeMutableRawBufferPointer(rebasing: rest[..<count]),
+          at: Int(extent.first.rawValue) * pageByteCount + position)
+        rest = UnsafeMutableRawBufferPointer(rebasing: rest[count...])
+        position = byteCount
+      }
+      position -= byteCount
+    }
+  }
+
+  private var damage: PagerError {
+    PagerError(
+      .corrupted, "the bytes of a value do not match their checksum",
+      page: value.extents.first?.first.rawValue)
+  }
+
+  /// Hands over the value's chunks in order, each verified.
+  func forEachChunk(
+    _ body: (UnsafeRawBufferPointer) throws(PagerError) -> Void
+  ) throws(PagerError) {
+    let chunkCount = LargeValue.chunkCount(value.byteCount)
+    let table = UnsafeMutableRawBufferPointer.allocate(
+      byteCount: max(8, chunkCount * 8), alignment: 8)
+    let room = UnsafeMutableRawBufferPointer.allocate(
+      byteCount: min(value.byteCount, LargeValue.chunkByteCount), alignment: 8)
+    defer {
+      table.deallocate()
+      room.deallocate()
+    }
+    if chunkCount > 1 {
+      try read(into: table, at: value.byteCount + 7 & ~7)
+      guard checksum64(UnsafeRawBufferPointer(table), seed: 0) == value.checksum else {
+        throw damage
+      }
+    }
+    for index in 0..<chunkCount {
+      let start = index * LargeValue.chunkByteCount
+      let count = min(LargeValue.chunkByteCount, value.byteCount - start)
+      let chunk = UnsafeMutableRawBufferPointer(rebasing: room[..<count])
+      try read(into: chunk, at: start)
+      let sum = checksum64(UnsafeRawBufferPointer(chunk), seed: UInt64(index))
+      if chunkCount > 1 {
+        guard table.loadUnaligned(fromByteOffset: index * 8, as: UInt64.self) == sum else {
+          throw damage
+        }
+      } else {
+        table.storeBytes(of: sum, as: UInt64.self)
+        guard checksum64(UnsafeRawBufferPointer(table), seed: 0) == value.checksum else {
+          throw damage
+        }
+      }
+      try body(UnsafeRawBufferPointer(chunk))
+    }
+  }
+}
+
+extension Tree {
+  /// Writes a value's bytes into runs of pages that nothing refers to yet. Holds nothing.
+  func store(_ bytes: UnsafeRawBufferPointer) throws(PagerError) -> LargeValue {
+    let stored = LargeValue.storedByteCount(bytes.count)
+    let pageCount = (stored + pageByteCount - 1) / pageByteCount
+    let extents = try allocate(pageCount: pageCount)
+    var value = LargeValue(byteCount: bytes.count, checksum: 0, birth: Epoch(0), extents: extents)
+    do throws(PagerError) {
+      value.checksum = try write(bytes, to: extents)
+      // A large value must be on the medium before the log names it, or else a restart would have
+      // to read it all to know whether it is whole (PROTOCOL B5).
+      if bytes.count > 1 << 20, pager.log != nil { try pager.storage.synchronize() }
+    } catch {
+      discard(value)
+      throw error
+    }
+    value.birth = pager.publishLatch.withLock { pager.published.pointee.epoch }
+    return value
+  }
+
+  /// Gives back bytes that nothing came to refer to.
+  func discard(_ value: LargeValue) {
+    for extent in value.extents { try? pager.allocator.free(extent) }
+  }
+
+  private func allocate(pageCount: Int) throws(PagerError) -> [Extent] {
+    let longest = max(64, (pageByteCount - 64) * 8 - 64)
+    let runLength = max(min(longest, (64 << 20) / pageByteCount), (pageCount + 31) / 32)
+    guard runLength <= longest else {
+      throw PagerError(
+        .valueTooLong, "a value is longer than values can be",
+        expected: UInt64(longest * LargeValue.extentLimit * pageByteCount),
+        found: UInt64(pageCount * pageByteCount))
+    }
+    var extents: [Extent] = []
+    var left = pageCount
+    do throws(PagerError) {
+      while left > 0 {
+        extents.append(try pager.allocator.allocateExtent(pageCount: min(left, runLength)))
+        left -= min(left, runLength)
+      }
+    } catch {
+      for extent in extents { try? pager.allocator.free(extent) }
+      throw error
+    }
+    return extents
+  }
+
+  /// Writes the bytes and, behind them, the table of their checksums.
+  ///
+  /// - Returns: the checksum over that table.
+  private func write(
+    _ bytes: UnsafeRawBufferPointer, to extents: [Extent]
+  ) throws(PagerError) -> UInt64 {
+    let chunkCount = LargeValue.chunkCount(bytes.count)
+    var table = [UInt64](repeating: 0, count: chunkCount)
+    for index in 0..<chunkCount {
+      let start = index * LargeValue.chunkByteCount
+      let chunk = UnsafeRawBufferPointer(
+        rebasing: bytes[start..<min(bytes.count, start + LargeValue.chunkByteCount)])
+      table[index] = checksum64(chunk, seed: UInt64(index))
+    }
+    try write(bytes, at: 0, extents)
+    if chunkCount > 1 {
+      let span = table.span.bytes
+      try span.withUnsafeBytes { (raw) throws(PagerError) in
+        try write(raw, at: bytes.count + 7 & ~7, extents)
+      }
+    }
+    return table.withUnsafeBytes { checksum64($0, seed: 0) }
+  }
+
+  private func write(
+    _ bytes: UnsafeRawBufferPointer, at position: Int, _ extents: [Extent]
+  ) throws(PagerError) {
+    var position = position
+    var rest = bytes
+    for extent in extents where !rest.isEmpty {
+      let byteCount = extent.pageCount * pageByteCount
+      if position < byteCount {
+        let end = min(rest.count, byteCount - position)
+        try writePieces(
+          UnsafeRawBufferPointer(rebasing: rest[..<end]),
+          at: Int(extent.first.rawValue) * pageByteCount + position)
+        rest = UnsafeRawBufferPointer(rebasing: rest[end...])
+        position = byteCount
+      }
+      position -= byteCount
+    }
+  }
+
+  /// Pieces of a size that the system copies well and that other writers get in between.
+  private func writePieces(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(PagerError) {
+    var start = 0
+    while start < bytes.count {
+      let end = min(bytes.count, start + (4 << 20))
+      do throws(PagerError) {
+        try pager.storage.write(
+          UnsafeRawBufferPointer(rebasing: bytes[start..<end]), at: offset + start)
+      } catch {
+        pager.noteFailedWrite(error)
+        throw error
+      }
+      start = end
+    }
+  }
+
+  /// All bytes of a large value; the caller pins it.
+  func load(_ value: LargeValue) throws(PagerError) -> [UInt8] {
+    let reader = LargeValueReader(value, storage: pager.storage, pageByteCount: pageByteCount)
+    var bytes: [UInt8] = []
+    // The length was checked against the pages that the reference names, and these against the file.
+    for extent in value.extents where Int(extent.end) > pager.allocator.pageCount {
+      throw PagerError(
+        .corrupted, "a value lies beyond the end of the file", page: extent.first.rawValue)
+    }
+    bytes.reserveCapacity(value.byteCount)
+    try reader.forEachChunk { bytes.append(contentsOf: $0) }
+    return bytes
+  }
+}

@@ -1,0 +1,125 @@
+internal import Pager
+
+// Replaying the log, and moving pages down at close.
+
+extension Tree {
+  /// Applies the log's records to the tree as the last checkpoint left it (PROTOCOL E6).
+  func replay() throws(PagerError) {
+    isReplaying = true
+    defer { isReplaying = false }
+    pager.writerMutex.lock()
+    defer { pager.writerMutex.unlock() }
+    try pager.replayLog { (body) throws(PagerError) in
+      guard let entry = LogEntry(body) else {
+        throw PagerError(.corrupted, "a log record makes no sense")
+      }
+      switch entry.kind {
+      case .insert:
+        guard isInline(key: entry.key.count, value: entry.value.count) else {
+          throw PagerError(.corrupted, "a log record's value is longer than it may be")
+        }
+        _ = try mutate(Mutation(key: entry.key, payload: entry.value))
+      case .insertLarge:
+        _ = try mutate(Mutation(key: entry.key, payload: entry.value, isLarge: true))
+      case .remove:
+        _ = try mutate(Mutation(key: entry.key, payload: nil))
+      }
+    }
+  }
+
+  /// Moves pages whose number is `limit` or more into free pages below, so that the end of the file
+  /// can be cut off. Nobody else uses the tree.
+  ///
+  /// Large values stay where they are.
+  ///
+  /// - Returns: whether anything moved.
+  func relocate(pagesFrom limit: Int) throws(PagerError) -> Bool {
+    let root = pager.publishedRoot
+    guard root.height > 0 else { return false }
+    pathCount = 0
+    var work = startRestructuring()
+    let limitID = PageID(UInt64(limit))
+    let moved: PageReference?
+    do throws(PagerError) {
+      moved = try relocate(&work, root.page, level: root.height - 1, limitID)
+    } catch {
+      for page in work.made {
+        pool.discard(page.id)
+        try? pager.allocator.free(Extent(first: page.id, pageCount: 1))
+      }
+      throw error
+    }
+    guard let moved else { return false }
+    pager.publishLatch.withLock {
+      for page in work.made { pager.link(relocated: page.id) }
+      pager.publish(
+        root: TreeRoot(page: moved, height: root.height, count: pager.published.pointee.root.count))
+    }
+    for page in work.replaced {
+      let isFree = pager.publishLatch.withLock { pager.unlink(page) }
+      if isFree {
+        pool.discard(page.id)
+        try pager.allocator.free(Extent(first: page.id, pageCount: 1))
+      }
+    }
+    return true
+  }
+
+  /// Moves what is too high in a subtree.
+  ///
+  /// - Returns: the subtree's new root, or nil when nothing in it moved.
+  private func relocate(
+    _ work: inout Restructuring, _ page: PageReference, level: Int, _ limit: PageID
+  ) throws(PagerError) -> PageReference? {
+    let version = try pool.beginRead(page, level: level)
+    pool.endRead(page.id, version)
+    var changes: [(index: Int, child: PageReference)] = []
+    if level > 0 {
+      // The page may be evicted while its children move: its references are copied out first.
+      let children = copyOfChildren(page, version)
+      guard let children else {
+        return try relocate(&work, page, level: level, limit)
+      }
+      for (index, child) in children.enumerated() {
+        // Leaves that lie low enough need not even be read.
+        if level == 1, child.id < limit { continue }
+        if let moved = try relocate(&work, child, level: level - 1, limit) {
+          changes.append((index, moved))
+        }
+      }
+    }
+    guard !changes.isEmpty || !(page.id < limit) else { return nil }
+    return try move(&work, page, level: level, changes)
+  }
+
+  private func copyOfChildren(
+    _ page: PageReference, _ version: PagePool.Version
+  ) -> [PageReference]? {
+    guard pool.lockShared(page.id, version) else { return nil }
+    defer { pool.unlock(shared: page.id) }
+    let node = node(page.id)
+    let count = node.count
+    return (0..<count).map { node.child($0, count: count) }
+  }
+
+  private func move(
+    _ work: inout Restructuring, _ page: PageReference, level: Int,
+    _ changes: [(index: Int, child: PageReference)]
+  ) throws(PagerError) -> PageReference {
+    let new = try allocatePage(&work)
+    while true {
+      let version = try pool.beginRead(page, level: level)
+      pool.endRead(page.id, version)
+      if pool.lockShared(page.id, version) { break }
+    }
+    let copy = node(new.id)
+    copy.copy(from: node(page.id), id: new.id, epoch: new.epoch, pageByteCount: pageByteCount)
+    pool.unlock(shared: page.id)
+    for (index, child) in changes {
+      Node.withChild(child) { copy.overwritePayload(at: index, with: $0, isLeaf: false) }
+    }
+    work.replaced.append(page)
+    pool.settle(relocated: new.id)
+    return new
+  }
+}

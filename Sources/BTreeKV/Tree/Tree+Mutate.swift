@@ -1,0 +1,168 @@
+internal import Pager
+internal import Synchronization
+
+// Mutations of one key: the short way, in place in one leaf.
+
+extension Tree {
+  /// One change of one key.
+  struct Mutation {
+    var key: UnsafeRawBufferPointer
+    /// The value or its reference; nil removes the key.
+    var payload: UnsafeRawBufferPointer?
+    var isLarge = false
+
+    @inline(__always) var logEntry: LogEntry {
+      guard let payload else {
+        return LogEntry(
+          kind: .remove, key: key, value: UnsafeRawBufferPointer(start: nil, count: 0))
+      }
+      return LogEntry(kind: isLarge ? .insertLarge : .insert, key: key, value: payload)
+    }
+  }
+
+  /// What a mutation came to.
+  struct Outcome {
+    /// Whether the key was there before.
+    var wasThere: Bool
+  }
+
+  /// Carries a mutation out. Writer mutex held.
+  @inline(__always)
+  func mutate(_ mutation: Mutation) throws(PagerError) -> Outcome {
+    if pager.hasOrphans { try pager.settle(limit: 16) }
+    while true {
+      guard let visit = try leaf(for: mutation.key, root: nil) else {
+        guard mutation.payload != nil else { return Outcome(wasThere: false) }
+        return try plantRoot(mutation)
+      }
+      guard pool.endRead(visit.page.id, visit.version),
+        pool.lockExclusive(visit.page.id, visit.version)
+      else { continue }
+      let fast = try mutateInPlace(mutation, visit.page)
+      if let fast { return fast }
+      if let slow = try mutateSlowly(mutation) { return slow }
+    }
+  }
+
+  /// Changes a leaf that is held exclusively, when the change fits and the leaf is young enough.
+  /// The leaf is given back in any case.
+  ///
+  /// - Returns: nil when this needs more than the one leaf.
+  @inline(__always)
+  private func mutateInPlace(
+    _ mutation: Mutation, _ page: PageReference
+  ) throws(PagerError) -> Outcome? {
+    let node = node(page.id)
+    let (index, isFound) = node.lowerBound(
+      of: mutation.key, isLeaf: true, pageByteCount: pageByteCount)
+    if mutation.payload == nil, !isFound {
+      pool.unlockUnchanged(page.id)
+      return Outcome(wasThere: false)
+    }
+    guard fits(mutation, node, index, isFound) else {
+      pool.unlockUnchanged(page.id)
+      return nil
+    }
+    let entry = mutation.logEntry
+    do throws(PagerError) {
+      if !isReplaying { try pager.reserveLog(body: entry.byteCount) }
+    } catch {
+      pool.unlockUnchanged(page.id)
+      throw error
+    }
+    pager.publishLatch.lock()
+    guard pager.published.pointee.youngestPin < node.epoch else {
+      pager.publishLatch.unlock()
+      pool.unlockUnchanged(page.id)
+      return nil
+    }
+    appendLog(entry)
+    if isFound { unlinkLargeValue(of: node, index) }
+    apply(mutation, to: node, index, isFound)
+    pager.noteDirty(page.id)
+    pager.publish(countChange: mutation.payload == nil ? -1 : isFound ? 0 : 1)
+    if mutation.isLarge { linkLargeValue(mutation) }
+    pager.publishLatch.unlock()
+    pool.unlockExclusive(page.id)
+    lastInsert = (page.id, index)
+    return Outcome(wasThere: isFound)
+  }
+
+  /// Appends to the log, unless the log is what is being replayed. Publish latch held.
+  @inline(__always) func appendLog(_ entry: LogEntry) {
+    guard !isReplaying, let log = pager.log else { return }
+    entry.write(to: log.beginRecord())
+    log.endRecord(body: entry.byteCount)
+  }
+
+  /// Whether a leaf can take the change without becoming too full or too empty.
+  @inline(__always)
+  private func fits(_ mutation: Mutation, _ node: Node, _ index: Int, _ isFound: Bool) -> Bool {
+    guard let payload = mutation.payload else {
+      let cell = node.cell(index, count: node.count, isLeaf: true)
+      let left = node.usedByteCount(pageByteCount) - cell.byteCount - Node.slotByteCount
+      return node.count > 1 && left >= capacity / 4
+    }
+    let prefixLength = node.prefixLength
+    if !isFound, prefixLength > 0,
+      Node.comparePrefix(mutation.key, node.prefix(pageByteCount)) != 0
+    {
+      return false
+    }
+    let size = Node.cellByteCount(
+      suffix: mutation.key.count - prefixLength, payload: payload.count,
+      isLarge: mutation.isLarge, isLeaf: true)
+    if !isFound { return size + Node.slotByteCount <= node.gap + node.garbage }
+    let old = node.cell(index, count: node.count, isLeaf: true)
+    if old.payload.count == payload.count, old.isLarge == mutation.isLarge { return true }
+    return size - old.byteCount <= node.gap + node.garbage
+  }
+
+  /// Makes the change in a page that has room for it.
+  @inline(__always)
+  func apply(_ mutation: Mutation, to node: Node, _ index: Int, _ isFound: Bool) {
+    guard let payload = mutation.payload else {
+      node.remove(at: index, isLeaf: true)
+      return
+    }
+    if isFound {
+      let old = node.cell(index, count: node.count, isLeaf: true)
+      if old.payload.count == payload.count, old.isLarge == mutation.isLarge {
+        node.overwritePayload(at: index, with: payload, isLeaf: true)
+        return
+      }
+      node.remove(at: index, isLeaf: true)
+    }
+    let prefixLength = node.prefixLength
+    let suffix = UnsafeRawBufferPointer(
+      start: mutation.key.baseAddress.map { $0 + prefixLength },
+      count: mutation.key.count - prefixLength)
+    let size = Node.cellByteCount(
+      suffix: suffix.count, payload: payload.count, isLarge: mutation.isLarge, isLeaf: true)
+    if size + Node.slotByteCount > node.gap {
+      node.compact(scratch: scratch, pageByteCount: pageByteCount)
+    }
+    node.insert(
+      at: index, suffix: suffix, payload: payload, isLarge: mutation.isLarge, isLeaf: true)
+  }
+
+  // MARK: Large values (publish latch held)
+
+  func linkLargeValue(_ mutation: Mutation) {
+    guard let payload = mutation.payload,
+      let value = LargeValue(payload, pageByteCount: pageByteCount)
+    else { return }
+    for extent in value.extents { pager.link(extent) }
+  }
+
+  @inline(__always)
+  func unlinkLargeValue(of node: Node, _ index: Int) {
+    let cell = node.cell(index, count: node.count, isLeaf: true)
+    if cell.isLarge { unlinkLargeValue(cell.payload) }
+  }
+
+  @inline(never) private func unlinkLargeValue(_ payload: UnsafeRawBufferPointer) {
+    guard let value = LargeValue(payload, pageByteCount: pageByteCount) else { return }
+    for extent in value.extents { pager.unlink(value: extent, birth: value.birth) }
+  }
+}

@@ -1,0 +1,254 @@
+internal import Pager
+
+// Mutations that need more than one leaf: copying, splitting, merging. Writer mutex held.
+
+extension Tree {
+  /// Makes the first leaf of an empty tree.
+  func plantRoot(_ mutation: Mutation) throws(PagerError) -> Outcome {
+    var work = startRestructuring()
+    do throws(PagerError) {
+      entries.removeAll()
+      entries.append(mutation.key, mutation.payload ?? .init(start: nil, count: 0), isLarge: mutation.isLarge)
+      let leaf = try makePage(&work, 0..<1, level: 0, prefix: 0)
+      work.top = .root(leaf, height: 1)
+      if !isReplaying { try pager.reserveLog(body: mutation.logEntry.byteCount) }
+    } catch {
+      abandon(work)
+      throw error
+    }
+    _ = publish(work, mutation, wasThere: false, replacedValue: nil)
+    return Outcome(wasThere: false)
+  }
+
+  /// Carries out a mutation the long way.
+  ///
+  /// - Returns: nil when something moved meanwhile and the mutation must start again.
+  @inline(never)
+  func mutateSlowly(_ mutation: Mutation) throws(PagerError) -> Outcome? {
+    guard try holdPath(to: mutation.key) else { return nil }
+    var work = startRestructuring()
+    let leafPage = path[pathCount - 1].page
+    let leaf = node(leafPage.id)
+    let (index, isFound) = leaf.lowerBound(
+      of: mutation.key, isLeaf: true, pageByteCount: pageByteCount)
+    if mutation.payload == nil, !isFound {
+      abandon(work)
+      return Outcome(wasThere: false)
+    }
+    var replacedValue: UnsafeRawBufferPointer?
+    if isFound {
+      let cell = leaf.cell(index, count: leaf.count, isLeaf: true)
+      if cell.isLarge { replacedValue = cell.payload }
+    }
+    do throws(PagerError) {
+      try restructureLeaf(&work, mutation, leaf, index, isFound)
+      if !isReplaying { try pager.reserveLog(body: mutation.logEntry.byteCount) }
+    } catch {
+      abandon(work)
+      throw error
+    }
+    return publish(work, mutation, wasThere: isFound, replacedValue: replacedValue)
+      ? Outcome(wasThere: isFound) : nil
+  }
+
+  func startRestructuring() -> Restructuring {
+    pager.publishLatch.withLock {
+      Restructuring(
+        birth: pager.published.pointee.epoch, youngestPin: pager.published.pointee.youngestPin)
+    }
+  }
+
+  // MARK: The path
+
+  /// Goes down to a key's leaf and holds every page of the way shared.
+  ///
+  /// - Returns: false when a page moved before it was held: start again.
+  func holdPath(to key: UnsafeRawBufferPointer) throws(PagerError) -> Bool {
+    pathCount = 0
+    let visit = try descend(root: nil, to: key) { node, key in
+      node.childIndex(for: key, pageByteCount: pageByteCount)
+    } visit: { page, version, index, level in
+      // Coming to a level again means that the way down began anew.
+      if pathCount > 0, path[pathCount - 1].level <= level { pathCount = 0 }
+      path[pathCount] = PathElement(
+        page: page, version: version, index: index, level: level, isHeld: false)
+      pathCount += 1
+    }
+    guard let visit else { return false }
+    path[pathCount] = PathElement(
+      page: visit.page, version: visit.version, index: 0, level: 0, isHeld: false)
+    pathCount += 1
+    pool.endRead(visit.page.id, visit.version)
+    for position in 0..<pathCount {
+      guard pool.lockShared(path[position].page.id, path[position].version) else {
+        releasePath()
+        return false
+      }
+      path[position].isHeld = true
+    }
+    return true
+  }
+
+  func releasePath() {
+    for position in 0..<pathCount where path[position].isHeld {
+      pool.unlock(shared: path[position].page.id)
+      path[position].isHeld = false
+    }
+  }
+
+  /// The separator that ends the key range of the page at a position of the path, or nil.
+  func upperFence(_ position: Int) -> [UInt8]? {
+    for above in stride(from: position - 1, through: 0, by: -1) {
+      let parent = node(path[above].page.id)
+      let index = path[above].index + 1
+      if index < parent.count { return separator(parent, index) }
+    }
+    return nil
+  }
+
+  /// The separator that begins the key range of the page at a position of the path, or nil.
+  func lowerFence(_ position: Int) -> [UInt8]? {
+    for above in stride(from: position - 1, through: 0, by: -1) where path[above].index > 0 {
+      return separator(node(path[above].page.id), path[above].index)
+    }
+    return nil
+  }
+
+  /// The key of a slot of an inner page.
+  func separator(_ node: Node, _ index: Int) -> [UInt8] {
+    let cell = node.cell(index, count: node.count, isLeaf: false)
+    var key = Array(node.prefix(pageByteCount))
+    withUnsafeBytes(of: node.head(index).bigEndian) {
+      key.append(contentsOf: $0[..<min(4, cell.suffixLength)])
+    }
+    key.append(contentsOf: cell.tail)
+    return key
+  }
+
+  // MARK: Pages
+
+  /// Makes a page of some of the entries.
+  func makePage(
+    _ work: inout Restructuring, _ range: Range<Int>, level: Int, prefix: Int
+  ) throws(PagerError) -> PageReference {
+    let page = try allocatePage(&work)
+    entries.build(
+      node(page.id), range, id: page.id, epoch: page.epoch, level: level, prefix: prefix,
+      pageByteCount: pageByteCount)
+    return page
+  }
+
+  func allocatePage(_ work: inout Restructuring) throws(PagerError) -> PageReference {
+    let id = try pager.allocator.allocatePage()
+    do throws(PagerError) {
+      try pool.makeResident(newPage: id)
+    } catch {
+      try? pager.allocator.free(Extent(first: id, pageCount: 1))
+      throw error
+    }
+    let page = PageReference(id: id, epoch: work.birth)
+    work.made.append(page)
+    return page
+  }
+
+  /// Holds a page beside the path shared.
+  func holdSibling(
+    _ work: inout Restructuring, _ page: PageReference, level: Int
+  ) throws(PagerError) -> Node {
+    while true {
+      let version = try pool.beginRead(page, level: level)
+      pool.endRead(page.id, version)
+      if pool.lockShared(page.id, version) {
+        work.siblings.append(page)
+        return node(page.id)
+      }
+    }
+  }
+
+  /// Gives everything back as if nothing had been begun.
+  func abandon(_ work: Restructuring) {
+    for page in work.made {
+      pool.discard(held: page.id)
+      try? pager.allocator.free(Extent(first: page.id, pageCount: 1))
+    }
+    for page in work.siblings { pool.unlock(shared: page.id) }
+    releasePath()
+  }
+
+  // MARK: Publishing
+
+  /// Makes a prepared mutation visible, all at once.
+  ///
+  /// - Returns: false when a pin was taken since, so that the page to change in place may no
+  ///   longer be changed: everything was given back.
+  func publish(
+    _ work: Restructuring, _ mutation: Mutation?, wasThere: Bool,
+    replacedValue: UnsafeRawBufferPointer?
+  ) -> Bool {
+    var topID: PageID?
+    if case .children(let position, _) = work.top { topID = path[position].page.id }
+    if let topID { pool.upgrade(topID) }
+    for page in work.replaced { pool.upgrade(page.id) }
+    pager.publishLatch.lock()
+    if let topID, !(pager.published.pointee.youngestPin < node(topID).epoch) {
+      pager.publishLatch.unlock()
+      for page in work.replaced + [PageReference(id: topID, epoch: Epoch(0))] {
+        pool.downgrade(page.id)
+      }
+      abandon(work)
+      return false
+    }
+    var countChange = 0
+    if let mutation {
+      appendLog(mutation.logEntry)
+      countChange = mutation.payload == nil ? -1 : wasThere ? 0 : 1
+      if mutation.isLarge { linkLargeValue(mutation) }
+      if let replacedValue, let value = LargeValue(replacedValue, pageByteCount: pageByteCount) {
+        for extent in value.extents { pager.unlink(value: extent, birth: value.birth) }
+      }
+    }
+    for page in work.made {
+      pager.link(page.id)
+      pager.noteDirty(page.id)
+    }
+    switch work.top {
+    case .children(let position, let replacement):
+      apply(replacement, to: node(path[position].page.id))
+      pager.noteDirty(path[position].page.id)
+      pager.publish(countChange: countChange)
+    case .root(let page, let height):
+      let count = pager.published.pointee.root.count + countChange
+      pager.publish(root: TreeRoot(page: page, height: height, count: count))
+    case .none:
+      preconditionFailure("a mutation is published that changes nothing")
+    }
+    let free = work.replaced.filter { pager.unlink($0) }
+    pager.publishLatch.unlock()
+    release(work, topID: topID, free: free)
+    return true
+  }
+
+  private func release(_ work: Restructuring, topID: PageID?, free: [PageReference]) {
+    for page in work.made { pool.unlockExclusive(page.id) }
+    for page in work.replaced {
+      if free.contains(page) {
+        pool.discard(held: page.id)
+      } else {
+        pool.unlockExclusive(page.id)
+      }
+    }
+    if let topID { pool.unlockExclusive(topID) }
+    for position in 0..<pathCount where path[position].isHeld {
+      path[position].isHeld = false
+      let page = path[position].page
+      if page.id != topID, !work.replaced.contains(page) { pool.unlock(shared: page.id) }
+    }
+    for page in work.siblings where !work.replaced.contains(page) {
+      pool.unlock(shared: page.id)
+    }
+    for page in free {
+      // What was in use a moment ago can't fail to be given back.
+      try? pager.allocator.free(Extent(first: page.id, pageCount: 1))
+    }
+  }
+}

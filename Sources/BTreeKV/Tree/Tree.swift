@@ -1,0 +1,174 @@
+internal import Pager
+internal import Synchronization
+
+/// The B+tree: how pages make an ordered map.
+///
+/// Every mutation has one shape. *Prepare* finds the leaf and builds whatever new pages are needed
+/// off to the side; it may read pages, allocate, and throw. *Publish*, under the publish latch,
+/// appends the log record and makes one change in place to one page, or replaces the root; it cannot
+/// fail. So no error leaves half a change, and a reader sees the tree before or after, never between.
+///
+/// Why `@unchecked Sendable`: `path`, `scratch` and `entries` belong to whoever holds the pager's
+/// writer mutex; everything else is constant.
+final class Tree: @unchecked Sendable {
+  let pager: Pager
+  let pool: PagePool
+  let pageByteCount: Int
+  let maximumKeyByteCount: Int
+
+  /// The pages from the root to a leaf, as the writer came down.
+  let path: UnsafeMutablePointer<PathElement>
+  var pathCount = 0
+  static let pathLimit = 64
+
+  /// A page's worth of memory for compaction.
+  let scratch: UnsafeMutableRawPointer
+  var entries = EntryList()
+  /// Where the last insert went: the next one right behind it is a sign of ascending keys.
+  var lastInsert = (page: PageID.none, index: -1)
+  var isReplaying = false
+
+  /// One page of a path.
+  struct PathElement {
+    var page: PageReference
+    var version: PagePool.Version
+    /// The child that was taken.
+    var index: Int
+    var level: Int
+    /// Whether the page is held shared by `holdPath`.
+    var isHeld: Bool
+  }
+
+  init(pager: Pager) {
+    self.pager = pager
+    pool = pager.pool
+    pageByteCount = pager.pageByteCount
+    maximumKeyByteCount = pageByteCount / 4
+    path = .allocate(capacity: Self.pathLimit)
+    scratch = .allocate(byteCount: pageByteCount, alignment: 4096)
+  }
+
+  deinit {
+    entries.removeAll()
+    path.deallocate()
+    scratch.deallocate()
+  }
+
+  @inline(__always) func node(_ id: PageID) -> Node { Node(pool.address(id)) }
+  var capacity: Int { Node.capacity(pageByteCount) }
+
+  /// The largest cell: two of them, with their slots and a prefix, always fit a page.
+  var maximumCellByteCount: Int { capacity / 2 - Node.slotByteCount - 8 }
+
+  /// Whether a value may lie in the leaf beside its key.
+  func isInline(key: Int, value: Int) -> Bool {
+    value <= pageByteCount / 4 && key + value + 4 <= maximumCellByteCount
+  }
+}
+
+/// A leaf that a reader came to, to be given back with `endRead`.
+struct LeafVisit {
+  var page: PageReference
+  var version: PagePool.Version
+}
+
+extension Tree {
+  /// Goes down to the leaf that is responsible for a key.
+  ///
+  /// - Parameters:
+  ///   - root: of a snapshot; nil for the tree as it is now.
+  ///   - choose: the child to take in an inner page.
+  ///   - visit: told of each inner page, its version, the child taken and the level.
+  /// - Returns: nil when the tree is empty.
+  @inline(__always)
+  func descend(
+    root snapshot: TreeRoot?, to key: UnsafeRawBufferPointer,
+    choose: (Node, UnsafeRawBufferPointer) -> Int,
+    visit: (PageReference, PagePool.Version, Int, Int) -> Void
+  ) throws(PagerError) -> LeafVisit? {
+    restart: while true {
+      let word = pager.liveRootWord
+      let (rootPage, rootHeight) = pager.liveRoot(word)
+      var page = snapshot?.page ?? rootPage
+      let height = snapshot?.height ?? rootHeight
+      if height == 0 { return nil }
+      var version: PagePool.Version
+      do throws(PagerError) {
+        version = try pool.beginRead(page, level: height - 1)
+      } catch {
+        if snapshot == nil, isStale(page, height: height) { continue restart }
+        throw error
+      }
+      if snapshot == nil, pager.liveRootWord != word {
+        pool.endRead(page.id, version)
+        continue restart
+      }
+      var level = height - 1
+      while level > 0 {
+        let node = node(page.id)
+        let index = choose(node, key)
+        let limit = (pageByteCount - Node.slotsOffset) / Node.slotByteCount
+        let child = node.child(index, count: min(node.count, limit))
+        guard pool.validate(page.id, version) else {
+          pool.endRead(page.id, version)
+          continue restart
+        }
+        let childVersion: PagePool.Version
+        do throws(PagerError) {
+          childVersion = try pool.beginRead(child, level: level - 1)
+        } catch {
+          // An error met on a page that is no longer the child is nobody's error (PROTOCOL D3).
+          if pool.endRead(page.id, version) { throw error }
+          continue restart
+        }
+        visit(page, version, index, level)
+        guard pool.endRead(page.id, version) else {
+          pool.endRead(child.id, childVersion)
+          continue restart
+        }
+        page = child
+        version = childVersion
+        level -= 1
+      }
+      return LeafVisit(page: page, version: version)
+    }
+  }
+
+  @inline(never) private func isStale(_ page: PageReference, height: Int) -> Bool {
+    let now = pager.publishedRoot
+    return now.page != page || now.height != height
+  }
+
+  /// Goes down to the leaf that would hold `key`.
+  @inline(__always)
+  func leaf(for key: UnsafeRawBufferPointer, root: TreeRoot?) throws(PagerError) -> LeafVisit? {
+    try descend(root: root, to: key) { node, key in
+      node.childIndex(for: key, pageByteCount: pageByteCount)
+    } visit: { _, _, _, _ in
+    }
+  }
+
+  /// Looks a key up and hands its value's bytes to `body`, which only copies them: it may be run on
+  /// garbage, and again.
+  ///
+  /// - Returns: what `body` returned, or nil when there is no such key.
+  @inline(__always)
+  func withPayload<R>(
+    of key: UnsafeRawBufferPointer, root: TreeRoot?, _ body: (UnsafeRawBufferPointer, Bool) -> R
+  ) throws(PagerError) -> R? {
+    while true {
+      guard let visit = try leaf(for: key, root: root) else { return nil }
+      let node = node(visit.page.id)
+      let (index, isFound) = node.lowerBound(of: key, isLeaf: true, pageByteCount: pageByteCount)
+      if !isFound {
+        if pool.endRead(visit.page.id, visit.version) { return nil }
+        continue
+      }
+      let cell = node.cell(index, count: node.count, isLeaf: true)
+      let length = min(cell.payload.count, pageByteCount)
+      let result = body(
+        UnsafeRawBufferPointer(start: cell.payload.baseAddress, count: length), cell.isLarge)
+      if pool.endRead(visit.page.id, visit.version) { return result }
+    }
+  }
+}

@@ -1,0 +1,193 @@
+internal import Pager
+
+/// How far a verification has come.
+public struct VerifyProgress: Sendable {
+  /// Pages checked so far.
+  public var pagesChecked = 0
+  /// Pages that the file has.
+  public var pagesTotal = 0
+}
+
+/// What a verification found.
+public struct VerifyReport: Sendable {
+  /// How many pages were checked.
+  public var pageCount = 0
+  /// How many entries they hold.
+  public var entryCount = 0
+  /// What is wrong, a line each; at most a hundred.
+  public var problems: [String] = []
+  /// Whether nothing is wrong.
+  public var isSound: Bool { problems.isEmpty }
+
+  mutating func note(_ problem: String) {
+    if problems.count < 100 { problems.append(problem) }
+  }
+}
+
+extension Database {
+  /// Checks everything: each page's checksum, epoch and structure, the order of all keys, their
+  /// separators and prefixes, the count, each large value's bytes, and that the pages in use and the
+  /// free ones cover the file exactly once.
+  ///
+  /// Reads go on meanwhile; writes and checkpoints wait.
+  ///
+  /// - Parameter progress: told now and then how far it is.
+  /// - Returns: what was found. Damage is a problem in the report, not an error.
+  /// - Throws: `.closed`, `.inputOutput`.
+  /// - Complexity: O(file).
+  public func verify(
+    progress: ((VerifyProgress) -> Void)? = nil
+  ) throws(DatabaseError) -> VerifyReport {
+    try converting { () throws(PagerError) in
+      try pager.checkOpen()
+      return try pager.withoutChanges { () throws(PagerError) in
+        var check = Verification(tree: tree, pager: pager, progress: progress)
+        try check.run()
+        return check.report
+      }
+    }
+  }
+}
+
+/// One verification under way. Nothing changes meanwhile.
+private struct Verification {
+  let tree: Tree
+  let pager: Pager
+  let progress: ((VerifyProgress) -> Void)?
+  var report = VerifyReport()
+  var reached = PageSet()
+  var previousKey: [UInt8]?
+  let total: Int
+
+  init(tree: Tree, pager: Pager, progress: ((VerifyProgress) -> Void)?) {
+    self.tree = tree
+    self.pager = pager
+    self.progress = progress
+    total = pager.allocator.pageCount
+  }
+
+  mutating func run() throws(PagerError) {
+    let root = pager.publishedRoot
+    if root.height > 0 {
+      try check(root.page, level: root.height - 1, lower: nil, upper: nil, isRoot: true)
+    }
+    if report.entryCount != root.count {
+      report.note("the tree holds \(report.entryCount) entries but counts \(root.count)")
+    }
+    // Without every page of the tree, what is in use can't be known.
+    if report.isSound {
+      for problem in pager.spaceProblems(treePages: reached) { report.note(problem) }
+    }
+    progress?(VerifyProgress(pagesChecked: total, pagesTotal: total))
+  }
+
+  private mutating func check(
+    _ page: PageReference, level: Int, lower: [UInt8]?, upper: [UInt8]?, isRoot: Bool
+  ) throws(PagerError) {
+    report.pageCount += 1
+    if report.pageCount % 256 == 0 {
+      progress?(VerifyProgress(pagesChecked: report.pageCount, pagesTotal: total))
+    }
+    guard reached.insert(Extent(first: page.id, pageCount: 1)) else {
+      report.note("page \(page.id) is referred to twice")
+      return
+    }
+    let copy = UnsafeMutableRawBufferPointer.allocate(
+      byteCount: tree.pageByteCount, alignment: 8)
+    defer { copy.deallocate() }
+    do throws(PagerError) {
+      try pager.copyPage(page, level: level, into: copy)
+    } catch {
+      guard error.code == .corrupted else { throw error }
+      report.note(
+        "\(error) (keys from \(describe(lower)) to \(describe(upper)))")
+      return
+    }
+    guard let base = copy.baseAddress else { return }
+    let node = Node(base)
+    if let problem = Node.structureProblem(UnsafeRawBufferPointer(copy)) {
+      report.note("page \(page.id): \(problem)")
+      return
+    }
+    checkFences(node, page, lower, upper)
+    if level > 0 {
+      if node.count < 2 { report.note("page \(page.id): an inner page with one child") }
+      try checkChildren(node, level: level, lower, upper)
+    } else {
+      try checkLeaf(node, page)
+    }
+  }
+
+  private func describe(_ key: [UInt8]?) -> String {
+    guard let key else { return "the end" }
+    return "X'" + key.map { byte in
+      let digits = String(byte, radix: 16)
+      return digits.count == 1 ? "0" + digits : digits
+    }.joined() + "'"
+  }
+
+  /// All keys of a page lie between the separators around it, and begin with its prefix by then.
+  private mutating func checkFences(
+    _ node: Node, _ page: PageReference, _ lower: [UInt8]?, _ upper: [UInt8]?
+  ) {
+    var list = EntryList()
+    let isLeaf = node.level == 0
+    list.append(
+      node, 0..<node.count, pageByteCount: tree.pageByteCount, firstKey: isLeaf ? nil : lower ?? [])
+    defer { list.removeAll() }
+    for index in (isLeaf ? 0 : 1)..<Swift.max(isLeaf ? 0 : 1, list.count) {
+      let key = list.key(index)
+      if let lower, isLess(key, lower) {
+        report.note("page \(page.id): a key below the page's range")
+      }
+      if let upper, !isLess(key, upper) {
+        report.note("page \(page.id): a key behind the page's range")
+      }
+      guard isLeaf else { continue }
+      if let previousKey, !isLess(previousKey, key) {
+        report.note("page \(page.id): keys out of order")
+      }
+      previousKey = key
+    }
+  }
+
+  private func isLess(_ a: [UInt8], _ b: [UInt8]) -> Bool {
+    a.withUnsafeBytes { a in b.withUnsafeBytes { Node.compare(a, $0) < 0 } }
+  }
+
+  private mutating func checkChildren(
+    _ node: Node, level: Int, _ lower: [UInt8]?, _ upper: [UInt8]?
+  ) throws(PagerError) {
+    let count = node.count
+    for index in 0..<count {
+      let low = index == 0 ? lower : tree.separator(node, index)
+      let high = index + 1 < count ? tree.separator(node, index + 1) : upper
+      try check(
+        node.child(index, count: count), level: level - 1, lower: low, upper: high, isRoot: false)
+    }
+  }
+
+  private mutating func checkLeaf(_ node: Node, _ page: PageReference) throws(PagerError) {
+    report.entryCount += node.count
+    let count = node.count
+    for index in 0..<count {
+      let cell = node.cell(index, count: count, isLeaf: true)
+      guard cell.isLarge else { continue }
+      guard let value = LargeValue(cell.payload, pageByteCount: tree.pageByteCount) else {
+        report.note("page \(page.id): the reference to a value's bytes makes no sense")
+        continue
+      }
+      for extent in value.extents where !reached.insert(extent) {
+        report.note("page \(extent.first): the pages of a value are referred to twice")
+      }
+      do throws(PagerError) {
+        let reader = LargeValueReader(
+          value, storage: pager.storage, pageByteCount: tree.pageByteCount)
+        try reader.forEachChunk { _ in }
+      } catch {
+        guard error.code == .corrupted else { throw error }
+        report.note("\(error)")
+      }
+    }
+  }
+}

@@ -1,0 +1,188 @@
+public import Synchronization
+
+// A checkpoint writes the pages of one instant, the cut, to places that the checkpoint before does
+// not use, and then makes a superblock point to them.
+
+extension Pager {
+  /// What a cut captures.
+  private struct Cut {
+    var epoch: Epoch
+    var root: TreeRoot
+    var dirty: [PageID]
+    var changes: [SpaceChange]
+    var values: [Extent]
+    var log: LogStart?
+    var logEnd: LogSequenceNumber
+  }
+
+  /// Writes a checkpoint of what is published now, if anything changed since the last one.
+  ///
+  /// Writers and readers go on meanwhile.
+  ///
+  /// - Throws: after `.diskFull` nothing is lost and a later checkpoint may succeed; after any
+  ///   other error writes are refused.
+  package func checkpoint() throws(PagerError) {
+    checkpointMutex.lock()
+    defer { checkpointMutex.unlock() }
+    try failureCell.check()
+    try writeCheckpoint(endingLog: nil, truncatingTo: nil)
+  }
+
+  /// Writes a checkpoint. Checkpoint mutex held.
+  ///
+  /// - Parameters:
+  ///   - endedLog: a log that ended, at close; the new superblock then names none.
+  ///   - pageCount: the file's new length when it is to be cut.
+  func writeCheckpoint(endingLog endedLog: EndedLog?, truncatingTo pageCount: Int?)
+    throws(PagerError)
+  {
+    let isForced = endedLog?.all.isEmpty == false || pageCount != nil || superblock.log != nil && log == nil
+    guard let cut = takeCut(endedLog: endedLog, isForced: isForced) else { return }
+    do throws(PagerError) {
+      try writeOut(cut, pageCount: pageCount ?? allocator.pageCount)
+    } catch {
+      abandon(cut)
+      if error.code != .diskFull { failureCell.set(error) }
+      throw error
+    }
+    let oldPin = durablePin
+    durablePin = cut.epoch
+    releasePin(oldPin)
+    for extent in cut.values { try allocator.free(extent) }
+    if let log, let start = cut.log {
+      for extent in log.retire(before: start) { try log.recycle(extent) }
+    }
+    for extent in endedLog?.all ?? [] { try allocator.free(extent) }
+    try settle(limit: .max)
+  }
+
+  private func takeCut(endedLog: EndedLog?, isForced: Bool) -> Cut? {
+    publishLatch.lock()
+    defer { publishLatch.unlock() }
+    guard isForced || published.pointee.mutationCount > 0
+      || published.pointee.isChangedSinceCheckpoint || !published.pointee.valuesToFree.isEmpty
+    else { return nil }
+    var cut = Cut(
+      epoch: takePinLocked(), root: published.pointee.root, dirty: [], changes: [], values: [],
+      log: log?.cut(), logEnd: log?.endLSN ?? superblock.logEnd)
+    for extent in endedLog?.inMap ?? [] {
+      published.pointee.spaceChanges.append(SpaceChange(extent: extent, isUsed: false))
+    }
+    // Segments that replay from this cut does not need are not part of it (PROTOCOL A3).
+    if let log, let start = cut.log {
+      for extent in log.segmentsLeaving(before: start) {
+        published.pointee.spaceChanges.append(SpaceChange(extent: extent, isUsed: false))
+      }
+    }
+    swap(&cut.dirty, &published.pointee.dirtyPages)
+    swap(&cut.changes, &published.pointee.spaceChanges)
+    swap(&cut.values, &published.pointee.valuesToFree)
+    published.pointee.mutationCount = 0
+    mutationHint.store(0, ordering: .relaxed)
+    published.pointee.isChangedSinceCheckpoint = false
+    setLogLimit(from: cut.logEnd)
+    return cut
+  }
+
+  /// Puts back what a failed checkpoint took.
+  private func abandon(_ cut: Cut) {
+    releasePin(cut.epoch)
+    publishLatch.withLock {
+      published.pointee.dirtyPages.append(contentsOf: cut.dirty)
+      published.pointee.valuesToFree.append(contentsOf: cut.values)
+      published.pointee.isChangedSinceCheckpoint = true
+    }
+  }
+
+  private func writeOut(_ cut: Cut, pageCount: Int) throws(PagerError) {
+    try freeMap.apply(cut.changes, pageCount: pageCount)
+    try writePages(cut.dirty)
+    // Nothing of the log before the cut may be written any more once its segments are reused.
+    if let log { try log.waitUntilDurable(cut.logEnd) }
+    let digest = try freeMap.writeChanges(checkpoint: superblock.checkpoint + 1, to: storage)
+    try storage.synchronize()
+
+    var next = superblock
+    next.checkpoint += 1
+    next.epoch = cut.epoch
+    next.pageCount = pageCount
+    next.root = cut.root
+    next.mapDigest = digest
+    next.log = cut.log
+    next.logEnd = cut.logEnd
+    try writeSuperblocks(next)
+    superblock = next
+    freeMap.commit()
+  }
+
+  /// Writes both superblocks, one after the other: see `Superblock`.
+  func writeSuperblocks(_ block: Superblock) throws(PagerError) {
+    for slot in [block.checkpoint & 1, 1 - block.checkpoint & 1] {
+      let bytes = block.encoded()
+      let offset = Int(slot) * pageByteCount
+      let failure: PagerError? = bytes.withUnsafeBytes { raw in
+        do throws(PagerError) {
+          try storage.writeDurably(raw, at: offset)
+          return nil
+        } catch {
+          return error
+        }
+      }
+      if let failure { throw failure }
+    }
+  }
+
+  /// Writes the dirty pages of a cut, in small durable pieces while committers wait for the
+  /// device, so that none of them waits behind a long write (PROTOCOL B6).
+  private func writePages(_ dirty: [PageID]) throws(PagerError) {
+    var pages = dirty
+    pages.sort()
+    var start = 0
+    let step = 256
+    while start < pages.count {
+      var end = min(start + step, pages.count)
+      // The same page may be there twice; it must not be split over two rounds unsorted.
+      while end < pages.count, pages[end] == pages[end - 1] { end += 1 }
+      let isBusy = options.durability == .sync && (log?.waiterCount.load(ordering: .relaxed) ?? 0) > 0
+      try pool.writeBack(
+        pages[start..<end], waiting: true, limitBytes: 128 << 10, durably: isBusy)
+      start = end
+    }
+  }
+
+  /// The soft limit of the log, in bytes and in mutations: a restart must replay four times as
+  /// much in two seconds (PROTOCOL B8).
+  @usableFromInline static var softMutationLimit: Int { 400_000 }
+
+  func setLogLimit(from cut: LogSequenceNumber) {
+    logLimit.store(
+      cut.rawValue &+ UInt64(options.checkpointThresholdByteCount), ordering: .relaxed)
+  }
+
+  /// Asks for a checkpoint when enough has been written since the last one, and slows writers
+  /// down that are faster than checkpoints. Called holding nothing.
+  @inlinable public func throttleIfNeeded() throws(PagerError) {
+    guard let log else { return }
+    if log.end.load(ordering: .relaxed) < logLimit.load(ordering: .relaxed),
+      mutationHint.load(ordering: .relaxed) < Self.softMutationLimit
+    {
+      return
+    }
+    try throttle()
+  }
+
+  @usableFromInline @inline(never) func throttle() throws(PagerError) {
+    guard let log, options.hasBackgroundThreads else { return }
+    let soft = UInt64(options.checkpointThresholdByteCount)
+    let limit = logLimit.load(ordering: .relaxed)
+    let bytes = log.endLSN.rawValue &- (limit &- soft)
+    let share = max(
+      Double(bytes) / Double(soft), Double(mutationHint.load(ordering: .relaxed)) / Double(Self.softMutationLimit))
+    background.requestCheckpoint()
+    if share >= 4 {
+      try background.waitForAttempt()
+    } else if share >= 2 {
+      SystemCalls.sleep(nanoseconds: 2_000)
+    }
+  }
+}

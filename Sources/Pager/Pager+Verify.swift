@@ -1,0 +1,94 @@
+import Synchronization
+
+/// A set of pages, for checks.
+package struct PageSet {
+  var bits = PageBitmap()
+
+  package init() {}
+
+  /// Adds a run; false when any of it was there already.
+  package mutating func insert(_ extent: Extent) -> Bool {
+    guard extent.end < 1 << 40 else { return false }
+    bits.grow(toPageCount: Int(extent.end))
+    return bits.set(true, Int(extent.first.rawValue)..<Int(extent.end)) == extent.pageCount
+  }
+}
+
+extension Pager {
+  /// Runs `body` while nobody writes and no checkpoint is under way.
+  package func withoutChanges<R>(_ body: () throws(PagerError) -> R) throws(PagerError) -> R {
+    writerMutex.lock()
+    defer { writerMutex.unlock() }
+    checkpointMutex.lock()
+    defer { checkpointMutex.unlock() }
+    return try body()
+  }
+
+  /// Copies a page out, checked: from memory, and when the durable checkpoint has it also from the
+  /// disk, where a page that is in memory may have rotted unseen. Changes are locked out.
+  package func copyPage(
+    _ page: PageReference, level: Int, into copy: UnsafeMutableRawBufferPointer
+  ) throws(PagerError) {
+    while true {
+      let version = try pool.beginRead(page, level: level)
+      copy.copyMemory(from: UnsafeRawBufferPointer(pool.buffer(page.id)))
+      if pool.endRead(page.id, version) { break }
+    }
+    guard !(durablePin < page.epoch) else { return }
+    let disk = UnsafeMutableRawBufferPointer.allocate(byteCount: pageByteCount, alignment: 8)
+    defer { disk.deallocate() }
+    try storage.read(into: disk, at: Int(page.id.rawValue) * pageByteCount)
+    if let problem = PageHeader.problem(
+      in: UnsafeRawBufferPointer(disk), id: page.id, epoch: page.epoch, kind: PageHeader.treeKind,
+      seed: superblock.checksumSeed)
+    {
+      throw problem
+    }
+    guard disk[8...].elementsEqual(copy[8...]) else {
+      throw PagerError(
+        .corrupted, "a page in memory is not what it is on disk", page: page.id.rawValue)
+    }
+  }
+
+  /// Whether the pages in use and the free ones cover the file exactly once. Changes are locked out.
+  package func spaceProblems(treePages: PageSet) -> [String] {
+    var expected = treePages
+    var problems: [String] = []
+    func add(_ extent: Extent, _ what: String) {
+      if !expected.insert(extent) {
+        problems.append("page \(extent.first): \(what) are in use for something else too")
+      }
+    }
+    add(Extent(first: PageID(0), pageCount: 2), "the superblocks")
+    let layout = freeMap.layout
+    let pageCount = allocator.pageCount
+    for slot in layout.slotPages(in: 0..<pageCount) {
+      add(Extent(first: PageID(UInt64(slot)), pageCount: 1), "slots of the free map")
+    }
+    for extent in log?.extents ?? [] { add(extent, "log segments") }
+    let (held, waiting) = publishLatch.withLock {
+      (published.pointee.pins.held, published.pointee.valuesToFree)
+    }
+    for entry in held { add(entry.extent, "pages held for a pin") }
+    for extent in waiting { add(extent, "value pages waiting for a checkpoint") }
+    let used = allocator.usedBitmap
+    for page in 0..<pageCount where used.contains(page) != expected.bits.contains(page) {
+      problems.append(
+        used.contains(page)
+          ? "page \(page) is marked as used but belongs to nothing"
+          : "page \(page) is in use but marked as free")
+      if problems.count > 20 { break }
+    }
+    return problems
+  }
+}
+
+extension Log {
+  /// All runs of pages that belong to the log now or are kept for it.
+  var extents: [Extent] {
+    segmentLock.withLock {
+      while isPreparing { segmentLock.wait() }
+      return live.map(\.segment.extent) + (next.map { [$0.segment.extent] } ?? []) + spares
+    }
+  }
+}

@@ -1,0 +1,201 @@
+/// Which pages of the file may be given out now.
+///
+/// This is the volatile allocator: a page counts as used here while anything at all may still need
+/// it: the tree, a pin, a mapping, the log or a write under way. What a checkpoint records instead
+/// is exactly what its own cut reaches (`FreeMap`; PROTOCOL A3).
+///
+/// Ids are given out only inside the part of the file that is really allocated (PROTOCOL C7).
+///
+/// Why `@unchecked Sendable`: all mutable state is touched with `lock` held.
+package final class PageAllocator: @unchecked Sendable {
+  private let lock = ConditionLock()
+  private let storage: any Storage
+  private let layout: FreeMapLayout
+  private let isBeingWritten: @Sendable (UInt64) -> Bool
+  private let pageLimit: Int
+
+  private var used = PageBitmap()
+  private var allocatedPageCount: Int
+  private var usedPageCount = 0
+  /// Freed lately, so probably still in the cache; given out first.
+  private var recentlyFreed: [UInt64] = []
+  /// No page below is unused, but for recently freed ones.
+  private var lowestUnused = 0
+  private var prefersLowPages = false
+
+  /// An allocator for a file of `allocatedPageCount` pages of which those in `used` are used.
+  init(
+    storage: any Storage, layout: FreeMapLayout, allocatedPageCount: Int, used: PageBitmap,
+    pageLimit: Int, isBeingWritten: @escaping @Sendable (UInt64) -> Bool
+  ) {
+    self.storage = storage
+    self.layout = layout
+    self.allocatedPageCount = allocatedPageCount
+    self.used = used
+    self.used.grow(toPageCount: allocatedPageCount)
+    self.pageLimit = pageLimit
+    self.isBeingWritten = isBeingWritten
+    usedPageCount = self.used.usedCount(below: allocatedPageCount)
+  }
+
+  /// The length of the file in pages.
+  package var pageCount: Int { lock.withLock { allocatedPageCount } }
+  /// How many pages of the file nobody uses.
+  package var freePageCount: Int { lock.withLock { allocatedPageCount - usedPageCount } }
+  /// The page behind the last used one.
+  var usedEnd: Int { lock.withLock { (used.lastUsed(below: allocatedPageCount) ?? -1) + 1 } }
+  /// A copy of the bits, for checks.
+  var usedBitmap: PageBitmap { lock.withLock { used } }
+
+  /// From now on the lowest free page is given out first, so that the end of the file empties.
+  package func preferLowPages() {
+    lock.withLock {
+      prefersLowPages = true
+      recentlyFreed.removeAll()
+      lowestUnused = 0
+    }
+  }
+
+  /// Gives out one page.
+  package func allocatePage() throws(PagerError) -> PageID {
+    lock.lock()
+    defer { lock.unlock() }
+    while let id = recentlyFreed.popLast() {
+      if !used.contains(Int(id)), !isBeingWritten(id) { return take(Int(id)) }
+      lowestUnused = min(lowestUnused, Int(id))
+    }
+    while true {
+      while let page = used.firstUnused(in: lowestUnused..<allocatedPageCount) {
+        lowestUnused = page + 1
+        if !isBeingWritten(UInt64(page)) { return take(page) }
+      }
+      try grow(by: 1)
+    }
+  }
+
+  private func take(_ page: Int) -> PageID {
+    usedPageCount += used.set(true, page..<page + 1)
+    return PageID(UInt64(page))
+  }
+
+  /// Gives out a run of pages.
+  package func allocateExtent(pageCount: Int) throws(PagerError) -> Extent {
+    lock.lock()
+    defer { lock.unlock() }
+    guard pageCount < layout.pagesPerGroup - 8 else {
+      throw PagerError(
+        .valueTooLong, "a run of so many pages is not possible", expected: UInt64(layout.pagesPerGroup),
+        found: UInt64(pageCount))
+    }
+    var from = 0
+    while true {
+      if let start = used.firstUnusedRun(of: pageCount, in: from..<allocatedPageCount) {
+        let run = start..<start + pageCount
+        if let busy = run.last(where: { isBeingWritten(UInt64($0)) }) {
+          from = busy + 1
+          continue
+        }
+        usedPageCount += used.set(true, run)
+        return Extent(first: PageID(UInt64(start)), pageCount: pageCount)
+      }
+      from = 0
+      let tail = allocatedPageCount - ((used.lastUsed(below: allocatedPageCount) ?? -1) + 1)
+      try grow(by: max(1, pageCount - tail))
+    }
+  }
+
+  /// Takes back what nobody needs any more.
+  package func free(_ extent: Extent) throws(PagerError) {
+    lock.lock()
+    defer { lock.unlock() }
+    let first = Int(extent.first.rawValue)
+    let range = first..<first + extent.pageCount
+    guard range.upperBound <= allocatedPageCount, used.set(false, range) == extent.pageCount else {
+      // PROTOCOL F4: somebody else may own it by now.
+      throw PagerError(
+        .corrupted, "pages are given back that are not in use", page: extent.first.rawValue)
+    }
+    usedPageCount -= extent.pageCount
+    if extent.pageCount == 1, !prefersLowPages {
+      recentlyFreed.append(extent.first.rawValue)
+    } else {
+      lowestUnused = min(lowestUnused, first)
+    }
+  }
+
+  /// Marks pages as used that recovery found named in the log.
+  ///
+  /// - Returns: whether none of them was used already.
+  @discardableResult
+  func reserve(_ extent: Extent) -> Bool {
+    lock.withLock {
+      let first = Int(extent.first.rawValue)
+      let changed = used.set(true, first..<first + extent.pageCount)
+      usedPageCount += changed
+      return changed == extent.pageCount
+    }
+  }
+
+  /// Extends the file; a little generously, so that growth costs little an operation.
+  private func grow(by needed: Int) throws(PagerError) {
+    let wish = max(needed, min(max(allocatedPageCount / 8, 16), (64 << 20) / layout.pageByteCount))
+    // The slots of the free map lie in the way of a run at each group's start.
+    let least = needed + 8
+    var target = layout.wholeGroups(min(allocatedPageCount + wish + 8, pageLimit - 4))
+    let floor = allocatedPageCount + least
+    guard target >= min(floor, pageLimit), allocatedPageCount + needed <= pageLimit else {
+      throw PagerError(
+        .outOfAddressSpace, "the file has outgrown the addresses reserved at open; open it again")
+    }
+    while true {
+      do throws(PagerError) {
+        try storage.allocate(
+          byteRange: allocatedPageCount * layout.pageByteCount..<target * layout.pageByteCount)
+        break
+      } catch {
+        guard error.code == .diskFull, target > floor else { throw error }
+        let less = max(floor, allocatedPageCount + (target - allocatedPageCount) / 4)
+        target = layout.wholeGroups(less)
+      }
+    }
+    let old = allocatedPageCount
+    used.grow(toPageCount: target)
+    allocatedPageCount = target
+    for slot in layout.slotPages(in: old..<target) {
+      usedPageCount += used.set(true, slot..<slot + 1)
+    }
+  }
+
+  /// The length to which the file can be cut.
+  package var truncatedPageCount: Int {
+    lock.withLock {
+      layout.wholeGroups(max(4, (used.lastUsedBesidesSlots(layout, allocatedPageCount) ?? 0) + 1))
+    }
+  }
+
+  /// Cuts the file behind the last used page. Nobody may map or write beyond it.
+  package func truncate() throws(PagerError) {
+    lock.lock()
+    defer { lock.unlock() }
+    let end = layout.wholeGroups(max(4, (used.lastUsedBesidesSlots(layout, allocatedPageCount) ?? 0) + 1))
+    guard end < allocatedPageCount else { return }
+    try storage.truncate(to: end * layout.pageByteCount)
+    usedPageCount -= used.set(false, end..<allocatedPageCount)
+    allocatedPageCount = end
+    recentlyFreed.removeAll()
+    lowestUnused = 0
+  }
+}
+
+extension PageBitmap {
+  /// The last used page that is not a slot of the free map in a group where nothing else is used.
+  fileprivate func lastUsedBesidesSlots(_ layout: FreeMapLayout, _ pageCount: Int) -> Int? {
+    var end = pageCount
+    while let last = lastUsed(below: end) {
+      let group = last / layout.pagesPerGroup
+      guard group > 0, last == layout.slotPage(group: group, slot: 1) else { return last }
+      end = layout.slotPage(group: group, slot: 0)
+    }
+    return nil
+  }
+}

@@ -1,0 +1,40 @@
+#if canImport(Darwin)
+  import Darwin
+#elseif canImport(Musl)
+  import Musl
+#else
+  import Glibc
+#endif
+
+// Memory and scheduling as the page pool and the log need them.
+
+extension SystemCalls {
+  /// Zeroed memory that takes room only where it is touched, or nil when the system refuses.
+  package static func reserveMemory(byteCount: Int) -> UnsafeMutableRawPointer? {
+    try? mapAnonymous(byteCount: byteCount)
+  }
+
+  /// Keeps the system from backing a range with huge pages: dropping a page of one frees nothing.
+  package static func adviseSmallPages(_ base: UnsafeMutableRawPointer, byteCount: Int) {
+    advise(base, byteCount: byteCount, .noHugePages)
+  }
+
+  /// Gives the memory of whole pages back; they read as zeros afterwards.
+  package static func discardMemory(_ base: UnsafeMutableRawPointer, byteCount: Int) {
+    clearAnonymous(base, byteCount: byteCount)
+  }
+
+  /// Touches memory for writing ahead of its use.
+  package static func prefault(_ base: UnsafeMutableRawPointer, byteCount: Int) {
+    advise(base, byteCount: byteCount, .populateForWriting)
+  }
+
+  /// Lets another thread run on this core.
+  package static func yieldThread() { sched_yield() }
+
+  /// Sleeps for about this long.
+  package static func sleep(nanoseconds: Int) {
+    var time = timespec(tv_sec: nanoseconds / 1_000_000_000, tv_nsec: nanoseconds % 1_000_000_000)
+    nanosleep(&time, nil)
+  }
+}

@@ -1,0 +1,18 @@
+import BTreeKV
+
+/// `above`: the first entry strictly after a key, which need not be there.
+struct Above: EntryCommand {
+  static let name = "above"
+  static let summary = "print the first entry after a key"
+  static let operands = ["KEY"]
+
+  private let key: [UInt8]
+
+  init(parsing arguments: Arguments) throws(Failure) {
+    key = try Literal.bytes(of: arguments.operands[0])
+  }
+
+  func find(in database: Database) throws(DatabaseError) -> Database.Entry? {
+    try database.above(key)
+  }
+}

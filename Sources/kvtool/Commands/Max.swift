@@ -1,0 +1,13 @@
+import BTreeKV
+
+/// `max`: the last entry.
+struct Max: EntryCommand {
+  static let name = "max"
+  static let summary = "print the last entry"
+
+  init(parsing arguments: Arguments) {}
+
+  func find(in database: Database) throws(DatabaseError) -> Database.Entry? {
+    try database.max()
+  }
+}

@@ -1,0 +1,13 @@
+import BTreeKV
+
+/// `min`: the first entry.
+struct Min: EntryCommand {
+  static let name = "min"
+  static let summary = "print the first entry"
+
+  init(parsing arguments: Arguments) {}
+
+  func find(in database: Database) throws(DatabaseError) -> Database.Entry? {
+    try database.min()
+  }
+}
