@@ -182,7 +182,7 @@ extension Tree {
       }
       var copied = nothing
       if index >= 0, index < count {
-        copied = copyEntry(node, index, count: count, into: room)
+        copied = copyEntry(node, index, into: room)
       }
       if pool.endRead(visit.page.id, visit.version) { return copied }
     }
@@ -190,9 +190,9 @@ extension Tree {
 
   /// Copies an entry of a page that may be changing; the caller validates.
   private func copyEntry(
-    _ node: Node, _ index: Int, count: Int, into room: UnsafeMutableRawBufferPointer
+    _ node: Node, _ index: Int, into room: UnsafeMutableRawBufferPointer
   ) -> CopiedEntry {
-    let cell = node.cell(index, count: count, isLeaf: true)
+    let cell = node.cell(index, isLeaf: true)
     let prefix = node.prefix(pageByteCount)
     let keyLength = prefix.count &+ cell.suffixLength
     let valueLength = cell.payload.count

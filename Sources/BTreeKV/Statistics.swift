@@ -65,7 +65,7 @@ extension Database {
           statistics.leafPageCount += 1
           let count = node.count
           for index in 0..<count {
-            let cell = node.cell(index, count: count, isLeaf: true)
+            let cell = node.cell(index, isLeaf: true)
             guard cell.isLarge,
               let value = LargeValue(cell.payload, pageByteCount: tree.pageByteCount)
             else { continue }
@@ -124,7 +124,7 @@ extension Tree {
     guard level > 0 else { return }
     let count = node.count
     for index in 0..<count {
-      try visitPages(node.child(index, count: count), level: level - 1, body)
+      try visitPages(node.child(index), level: level - 1, body)
     }
   }
 }

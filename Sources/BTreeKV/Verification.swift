@@ -163,7 +163,7 @@ private struct Verification {
       let low = index == 0 ? lower : tree.separator(node, index)
       let high = index + 1 < count ? tree.separator(node, index + 1) : upper
       try check(
-        node.child(index, count: count), level: level - 1, lower: low, upper: high, isRoot: false)
+        node.child(index), level: level - 1, lower: low, upper: high, isRoot: false)
     }
   }
 
@@ -171,7 +171,7 @@ private struct Verification {
     report.entryCount += node.count
     let count = node.count
     for index in 0..<count {
-      let cell = node.cell(index, count: count, isLeaf: true)
+      let cell = node.cell(index, isLeaf: true)
       guard cell.isLarge else { continue }
       guard let value = LargeValue(cell.payload, pageByteCount: tree.pageByteCount) else {
         report.note("page \(page.id): the reference to a value's bytes makes no sense")

@@ -74,8 +74,8 @@ final class LeafCursor {
         lastLevel = level
         let node = tree.node(page.id)
         let count = min(node.count, pageByteCount / Node.slotByteCount)
-        let low = index > 0 ? tree.copySeparator(node, index, count: count) : nil
-        let high = index + 1 < count ? tree.copySeparator(node, index + 1, count: count) : nil
+        let low = index > 0 ? tree.copySeparator(node, index) : nil
+        let high = index + 1 < count ? tree.copySeparator(node, index + 1) : nil
         if tree.pool.validate(page.id, version) {
           if let low { lower = low }
           if let high { upper = high }
@@ -120,7 +120,7 @@ final class LeafCursor {
   func entry(
     _ index: Int
   ) -> (key: UnsafeRawBufferPointer, payload: UnsafeRawBufferPointer, isLarge: Bool) {
-    let cell = node.cell(index, count: count, isLeaf: true)
+    let cell = node.cell(index, isLeaf: true)
     let suffix = keyBuffer + prefixLength
     suffix.storeBytes(of: node.head(index).bigEndian, as: UInt32.self)
     if let from = cell.tail.baseAddress, cell.tail.count > 0 {
@@ -135,8 +135,8 @@ final class LeafCursor {
 
 extension Tree {
   /// The key of a slot of an inner page that may be changing: the caller validates.
-  func copySeparator(_ node: Node, _ index: Int, count: Int) -> [UInt8] {
-    let cell = node.cell(index, count: count, isLeaf: false)
+  func copySeparator(_ node: Node, _ index: Int) -> [UInt8] {
+    let cell = node.cell(index, isLeaf: false)
     let prefix = node.prefix(pageByteCount)
     let tailLength = min(cell.tail.count, pageByteCount)
     var key: [UInt8] = []

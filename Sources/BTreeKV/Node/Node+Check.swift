@@ -27,14 +27,14 @@ extension Node {
     var starts: [(start: Int, end: Int)] = []
     starts.reserveCapacity(count)
     for index in 0..<count {
-      let offset = node.cellOffset(index, count: count)
-      guard offset >= heapStart, offset + 4 <= heapEnd + 4,
-        let size = checkedCellByteCount(page, offset, heapEnd: heapEnd, isLeaf: isLeaf)
+      let slot = node.slot(index)
+      let offset = slot.offset
+      guard offset >= heapStart, offset <= heapEnd,
+        let (suffixLength, size) = checkedCell(page, slot, heapEnd: heapEnd, isLeaf: isLeaf)
       else { return "a cell of a page lies outside it" }
-      let suffixLength = loadLength(start + offset).length
-      guard suffixLength >= 4 || suffixLength == 0 && node.head(index) == 0
-        || suffixLength > 0 && node.head(index) << UInt32(8 * suffixLength) == 0
-      else { return "a head of a page does not belong to its key" }
+      guard suffixLength >= 4 || UInt64(slot.head) << UInt64(32 + 8 * suffixLength) == 0 else {
+        return "a head of a page does not belong to its key"
+      }
       taken += size
       starts.append((offset, offset + size))
       if index > 0, node.head(index) < node.head(index - 1) {
@@ -60,43 +60,47 @@ extension Node {
     return node.orderProblem(count: count, isLeaf: isLeaf)
   }
 
-  /// The size of the cell at `offset`, or nil when it does not end inside the heap.
-  private static func checkedCellByteCount(
-    _ page: UnsafeRawBufferPointer, _ offset: Int, heapEnd: Int, isLeaf: Bool
-  ) -> Int? {
-    var place = offset
+  /// The length of the key after the prefix and the size of a slot's cell, or nil when the cell
+  /// does not end inside the heap.
+  private static func checkedCell(
+    _ page: UnsafeRawBufferPointer, _ slot: Slot, heapEnd: Int, isLeaf: Bool
+  ) -> (suffixLength: Int, byteCount: Int)? {
+    var place = slot.offset
     func length() -> Int? {
-      guard place < heapEnd else { return nil }
-      let first = Int(page[place])
-      place += 1
-      if first < 128 { return first }
-      guard place < heapEnd else { return nil }
-      place += 1
-      return (first & 0x7F) << 8 | Int(page[place - 1])
+      guard place + 2 <= heapEnd else { return nil }
+      place += 2
+      return Int(page.loadUnaligned(fromByteOffset: place - 2, as: UInt16.self))
     }
-    guard let suffix = length() else { return nil }
+    var suffix = slot.keyLength
+    if suffix == longKeyMark {
+      guard let long = length(), long >= longKeyMark else { return nil }
+      suffix = long
+    }
     var payload = childByteCount
     if isLeaf {
-      guard let code = length() else { return nil }
-      payload = code
+      payload = slot.valueLength
+      if payload == longValueMark {
+        guard let long = length(), long >= longValueMark else { return nil }
+        payload = long
+      }
     }
     place += max(0, suffix - 4)
     guard place <= heapEnd else { return nil }
-    if isLeaf, payload == largeMark {
+    if isLeaf, slot.valueLength == largeMark {
       guard place + LargeValue.headerByteCount <= heapEnd else { return nil }
       let count = Int(page.loadUnaligned(fromByteOffset: place + 24, as: UInt16.self))
       guard (1...LargeValue.extentLimit).contains(count) else { return nil }
       payload = LargeValue.headerByteCount + count * LargeValue.extentByteCount
     }
     place += payload
-    return place <= heapEnd ? place - offset : nil
+    return place <= heapEnd ? (suffix, place - slot.offset) : nil
   }
 
   /// Whether keys of equal heads are in order.
   private func orderProblem(count: Int, isLeaf: Bool) -> String? {
     for index in 1..<max(1, count) where head(index) == head(index - 1) {
-      let a = cell(index - 1, count: count, isLeaf: isLeaf)
-      let b = cell(index, count: count, isLeaf: isLeaf)
+      let a = cell(index - 1, isLeaf: isLeaf)
+      let b = cell(index, isLeaf: isLeaf)
       var order = Self.compare(a.tail, b.tail)
       if order == 0 { order = a.suffixLength - b.suffixLength }
       if order >= 0 { return "the keys of a page are out of order" }

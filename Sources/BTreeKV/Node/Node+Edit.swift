@@ -35,31 +35,16 @@ extension Node {
     isLeaf: Bool
   ) {
     let count = self.count
-    let tailLength = max(0, suffix.count &- 4)
-    let size = Self.cellByteCount(
-      suffix: suffix.count, payload: payload.count, isLarge: isLarge, isLeaf: isLeaf)
-    let start = heapStart &- size
+    let start =
+      heapStart
+      &- Self.cellByteCount(
+        suffix: suffix.count, payload: payload.count, isLarge: isLarge, isLeaf: isLeaf)
     heapStart = start
-    var place = base + start
-    place += Self.storeLength(suffix.count, place)
-    if isLeaf { place += Self.storeLength(isLarge ? Self.largeMark : payload.count, place) }
-    if tailLength > 0, let key = suffix.baseAddress {
-      place.copyMemory(from: key + 4, byteCount: tailLength)
-      place += tailLength
-    }
-    if let bytes = payload.baseAddress { place.copyMemory(from: bytes, byteCount: payload.count) }
-
-    // Offsets behind the slot move by a slot; those in front of it only by a head.
-    let offsets = cellOffsets(count)
-    let behind = (count &- index) &* 2
-    (offsets + (index &* 2 &+ 6)).copyMemory(from: offsets + index &* 2, byteCount: behind)
-    (offsets + 4).copyMemory(from: offsets, byteCount: index &* 2)
-    (heads + (index &+ 1) &* 4).copyMemory(
-      from: heads + index &* 4, byteCount: (count &- index) &* 4)
-    heads.storeBytes(
-      of: Self.head(of: suffix, from: 0), toByteOffset: index &* 4, as: UInt32.self)
-    (offsets + 4).storeBytes(
-      of: UInt16(truncatingIfNeeded: start), toByteOffset: index &* 2, as: UInt16.self)
+    let slot = writeCell(
+      at: start, suffix: suffix, payload: payload, isLarge: isLarge, isLeaf: isLeaf)
+    let place = slots + index &* 8
+    (place + 8).copyMemory(from: place, byteCount: (count &- index) &* 8)
+    place.storeBytes(of: slot.word, as: UInt64.self)
     self.count = count &+ 1
     refreshHints(count: count &+ 1)
   }
@@ -68,19 +53,15 @@ extension Node {
   @inline(__always)
   func remove(at index: Int, isLeaf: Bool) {
     let count = self.count
-    let offset = cellOffset(index, count: count)
-    let size = cell(at: offset, isLeaf: isLeaf).byteCount
-    if offset == heapStart {
-      heapStart = offset &+ size
+    let slot = slot(index)
+    let size = cell(of: slot, isLeaf: isLeaf).byteCount
+    if slot.offset == heapStart {
+      heapStart = slot.offset &+ size
     } else {
       garbage = garbage &+ size
     }
-    (heads + index &* 4).copyMemory(
-      from: heads + (index &+ 1) &* 4, byteCount: (count &- index &- 1) &* 4)
-    let offsets = cellOffsets(count)
-    (offsets - 4).copyMemory(from: offsets, byteCount: index &* 2)
-    (offsets + (index &* 2 &- 4)).copyMemory(
-      from: offsets + (index &+ 1) &* 2, byteCount: (count &- index &- 1) &* 2)
+    let place = slots + index &* 8
+    place.copyMemory(from: place + 8, byteCount: (count &- index &- 1) &* 8)
     self.count = count &- 1
     refreshHints(count: count &- 1)
   }
@@ -88,7 +69,7 @@ extension Node {
   /// Overwrites the payload of a slot with one of the same length.
   @inline(__always)
   func overwritePayload(at index: Int, with payload: UnsafeRawBufferPointer, isLeaf: Bool) {
-    let old = cell(index, count: count, isLeaf: isLeaf).payload
+    let old = cell(index, isLeaf: isLeaf).payload
     if let to = UnsafeMutableRawPointer(mutating: old.baseAddress), let from = payload.baseAddress {
       to.copyMemory(from: from, byteCount: payload.count)
     }
@@ -99,14 +80,13 @@ extension Node {
     let count = self.count
     let isLeaf = level == 0
     var place = pageByteCount - prefixLength
-    let offsets = cellOffsets(count)
     for index in 0..<count {
-      let offset = cellOffset(index, count: count)
-      let size = cell(at: offset, isLeaf: isLeaf).byteCount
+      let slot = slot(index)
+      let size = cell(of: slot, isLeaf: isLeaf).byteCount
       place -= size
-      (scratch + place).copyMemory(from: base + offset, byteCount: size)
-      offsets.storeBytes(
-        of: UInt16(truncatingIfNeeded: place), toByteOffset: index * 2, as: UInt16.self)
+      (scratch + place).copyMemory(from: base + slot.offset, byteCount: size)
+      slots.storeBytes(
+        of: slot.at(offset: place).word, toByteOffset: index * 8, as: UInt64.self)
     }
     (base + place).copyMemory(
       from: scratch + place, byteCount: pageByteCount - prefixLength - place)

@@ -93,34 +93,45 @@ extension Node {
     if count > Self.hintCount {
       // The hints say between which sixteenths the head lies.
       let distance = count / (Self.hintCount + 1)
-      let hints = base.loadUnaligned(fromByteOffset: Self.hintsOffset, as: SIMD16<UInt32>.self)
-      let one = SIMD16<UInt32>(repeating: 1)
-      let below = Int(
-        SIMD16<UInt32>.zero.replacing(with: one, where: hints .< target).wrappedSum())
-      let notAbove = Int(
-        SIMD16<UInt32>.zero.replacing(with: one, where: hints .<= target).wrappedSum())
+      // Written as plain sums: the optimizer makes vector code of these, not of SIMD types.
+      let hints = (base + Self.hintsOffset).assumingMemoryBound(to: UInt32.self)
+      var lowerCount: UInt32 = 0
+      var upToCount: UInt32 = 0
+      for index in 0..<Self.hintCount {
+        lowerCount &+= hints[index] < target ? 1 : 0
+        upToCount &+= hints[index] <= target ? 1 : 0
+      }
+      let below = Int(lowerCount)
+      let notAbove = Int(upToCount)
       low = below &* distance
       if notAbove < Self.hintCount { high = min(high, (notAbove &+ 1) &* distance) }
       low = min(low, high)
     }
-    // The first head that is not below.
+    // The first head that is not below: halve what is long, count in what is short. A slot's head
+    // is the top half of its word, so whole words compare.
+    let slots = slots.assumingMemoryBound(to: UInt64.self)
+    let bound = UInt64(target) << 32
     var first = low
     var end = high
-    while first < end {
+    while end &- first > 16 {
       let middle = (first &+ end) >> 1
-      if head(middle) < target { first = middle &+ 1 } else { end = middle }
+      if slots[middle] < bound { first = middle &+ 1 } else { end = middle }
+    }
+    var index = first
+    while index < end {
+      first &+= slots[index] < bound ? 1 : 0
+      index &+= 1
     }
     guard first < high, head(first) == target else { return (first, false) }
     return searchRun(
-      key, from: prefixLength, first: first, high: high, target: target, count: count,
-      isLeaf: isLeaf)
+      key, from: prefixLength, first: first, high: high, target: target, isLeaf: isLeaf)
   }
 
   /// Searches among slots of equal heads: never by walking, since dense keys make all heads equal.
   @inline(__always)
   private func searchRun(
     _ key: UnsafeRawBufferPointer, from prefixLength: Int, first: Int, high: Int, target: UInt32,
-    count: Int, isLeaf: Bool
+    isLeaf: Bool
   ) -> (index: Int, isFound: Bool) {
     let suffixLength = key.count &- prefixLength
     let tailLength = max(0, suffixLength &- 4)
@@ -136,13 +147,9 @@ extension Node {
         end = middle
         continue
       }
-      let start = UnsafeRawPointer(base + cellOffset(middle, count: count))
-      let (length, keyBytes) = Self.loadLength(start)
-      var inFront = keyBytes
-      if isLeaf { inFront &+= Self.loadLength(start + keyBytes).byteCount }
-      var order = Self.compare(
-        UnsafeRawBufferPointer(start: start + inFront, count: max(0, length &- 4)), tail)
-      if order == 0 { order = length &- suffixLength }
+      let cell = cell(middle, isLeaf: isLeaf)
+      var order = Self.compare(cell.tail, tail)
+      if order == 0 { order = cell.suffixLength &- suffixLength }
       if order == 0 { return (middle, true) }
       if order < 0 { low = middle &+ 1 } else { end = middle }
     }

@@ -8,16 +8,20 @@ internal import Pager
 ///     offset 32   heap start       where the lowest cell begins
 ///     offset 36   garbage          bytes of cells that no slot points to any more
 ///     offset 64   hints            16 heads, evenly spaced over the slots
-///     offset 128  heads            4 bytes a slot: the key's first bytes after the prefix, as a
-///                                  big-endian number, padded with zeros
-///     then        cell offsets     2 bytes a slot
+///     offset 128  slots            8 bytes each, in the order of the keys
 ///     ...         free space
 ///     heap start  cells
 ///     at the end  prefix
 ///
-/// A cell is: length of the key after the prefix (1 or 2 bytes), length of the value (1 or 2
-/// bytes; leaves only), the key's bytes beyond prefix and head, the value. An inner page's value
-/// is a child reference of 16 bytes. The head *is* the key's first bytes: they are not stored again.
+/// A slot is one little-endian word: 16 bits cell offset, 8 bits key length, 8 bits value length,
+/// and in the top half the *head*: the key's first four bytes after the prefix as a big-endian number,
+/// padded with zeros. So words compare as heads do, and a search touches a cell only where heads are
+/// equal. The key length is that after the prefix, 255 standing for one in the cell; the value length
+/// (leaves only) has 254 for one in the cell and 255 for a value that lies in pages of its own.
+///
+/// A cell is: the lengths that the slot has no room for (2 bytes each), the key's bytes beyond prefix
+/// and head, the value. An inner page's value is a child reference of 16 bytes. The head *is* the
+/// key's first bytes: they are not stored again.
 ///
 /// A reader may look at a page while it changes: then every number here may be garbage, and all
 /// that is promised is that loads stay inside the pool's addresses. So nothing in here traps.
@@ -33,8 +37,13 @@ struct Node {
   static let hintCount = 16
   /// A child reference: 48 bits page id, 16 bits flags, 64 bits epoch.
   static let childByteCount = 16
-  /// The bytes of a slot: head and cell offset.
-  static let slotByteCount = 6
+  static let slotByteCount = 8
+  /// The key length of a slot that says: look into the cell.
+  static let longKeyMark = 255
+  /// The value length of a slot that says: look into the cell.
+  static let longValueMark = 254
+  /// The value length of a slot that says: the value lies in pages of its own.
+  static let largeMark = 255
 
   @inline(__always) init(_ base: UnsafeMutableRawPointer) { self.base = base }
 
@@ -79,17 +88,11 @@ struct Node {
     }
   }
 
-  @inline(__always) var heads: UnsafeMutableRawPointer { base + Self.slotsOffset }
-  @inline(__always) func head(_ index: Int) -> UInt32 {
-    heads.load(fromByteOffset: index &* 4, as: UInt32.self)
+  @inline(__always) var slots: UnsafeMutableRawPointer { base + Self.slotsOffset }
+  @inline(__always) func slot(_ index: Int) -> Slot {
+    Slot(word: slots.load(fromByteOffset: index &* 8, as: UInt64.self))
   }
-  /// Where the cell offsets begin, for a page of `count` slots.
-  @inline(__always) func cellOffsets(_ count: Int) -> UnsafeMutableRawPointer {
-    heads + count &* 4
-  }
-  @inline(__always) func cellOffset(_ index: Int, count: Int) -> Int {
-    Int(cellOffsets(count).load(fromByteOffset: index &* 2, as: UInt16.self))
-  }
+  @inline(__always) func head(_ index: Int) -> UInt32 { slot(index).head }
 
   /// The bytes that all keys begin with, for a page of this size.
   @inline(__always) func prefix(_ pageByteCount: Int) -> UnsafeRawBufferPointer {
@@ -109,6 +112,25 @@ struct Node {
   }
 }
 
+/// The word in front of a cell: see `Node`.
+struct Slot {
+  var word: UInt64
+
+  @inline(__always) init(word: UInt64) { self.word = word }
+
+  @inline(__always) init(head: UInt32, offset: Int, keyLength: Int, valueLength: Int) {
+    word =
+      UInt64(head) << 32 | UInt64(truncatingIfNeeded: valueLength) << 24
+      | UInt64(truncatingIfNeeded: keyLength) << 16 | UInt64(truncatingIfNeeded: offset)
+  }
+
+  @inline(__always) var head: UInt32 { UInt32(truncatingIfNeeded: word >> 32) }
+  @inline(__always) var offset: Int { Int(word & 0xFFFF) }
+  @inline(__always) var keyLength: Int { Int(word >> 16 & 0xFF) }
+  @inline(__always) var valueLength: Int { Int(word >> 24 & 0xFF) }
+  @inline(__always) func at(offset: Int) -> Slot { Slot(word: word & ~0xFFFF | UInt64(offset)) }
+}
+
 /// What a cell holds, decoded.
 struct Cell {
   /// The key after prefix and head.
@@ -124,64 +146,47 @@ struct Cell {
 }
 
 extension Node {
-  /// Lengths below 128 take a byte; others two, the first with its top bit set.
-  @inline(__always) static func lengthByteCount(_ length: Int) -> Int { length < 128 ? 1 : 2 }
-
-  @inline(__always)
-  static func loadLength(_ from: UnsafeRawPointer) -> (length: Int, byteCount: Int) {
-    let first = Int(from.load(as: UInt8.self))
-    if first < 128 { return (first, 1) }
-    return ((first & 0x7F) << 8 | Int(from.load(fromByteOffset: 1, as: UInt8.self)), 2)
+  /// The cell of a slot.
+  @inline(__always) func cell(_ index: Int, isLeaf: Bool) -> Cell {
+    cell(of: slot(index), isLeaf: isLeaf)
   }
 
+  /// The cell that a slot of this page points to.
   @inline(__always)
-  static func storeLength(_ length: Int, _ to: UnsafeMutableRawPointer) -> Int {
-    if length < 128 {
-      to.storeBytes(of: UInt8(truncatingIfNeeded: length), as: UInt8.self)
-      return 1
+  func cell(of slot: Slot, isLeaf: Bool) -> Cell {
+    let start = UnsafeRawPointer(base + slot.offset)
+    var inFront = 0
+    var suffixLength = slot.keyLength
+    if suffixLength == Self.longKeyMark {
+      suffixLength = Int(start.loadUnaligned(as: UInt16.self))
+      inFront = 2
     }
-    to.storeBytes(of: UInt8(truncatingIfNeeded: length >> 8 | 0x80), as: UInt8.self)
-    to.storeBytes(of: UInt8(truncatingIfNeeded: length), toByteOffset: 1, as: UInt8.self)
-    return 2
-  }
-
-  /// The value length that says: the payload is a reference to bytes elsewhere.
-  static let largeMark = 0x7FFF
-
-  /// The cell at an offset of a page of this level.
-  @inline(__always)
-  func cell(at offset: Int, isLeaf: Bool) -> Cell {
-    let start = UnsafeRawPointer(base + offset)
-    let (suffixLength, keyBytes) = Self.loadLength(start)
     let tailLength = max(0, suffixLength &- 4)
-    guard isLeaf else {
-      let tail = UnsafeRawBufferPointer(start: start + keyBytes, count: tailLength)
-      return Cell(
-        tail: tail, suffixLength: suffixLength,
-        payload: UnsafeRawBufferPointer(
-          start: start + (keyBytes + tailLength), count: Self.childByteCount),
-        isLarge: false, byteCount: keyBytes + tailLength + Self.childByteCount)
+    var payloadLength = Self.childByteCount
+    var isLarge = false
+    if isLeaf {
+      payloadLength = slot.valueLength
+      if payloadLength >= Self.longValueMark {
+        if payloadLength == Self.largeMark {
+          isLarge = true
+          payloadLength = LargeValue.byteCount(at: start + (inFront &+ tailLength))
+        } else {
+          payloadLength = Int(start.loadUnaligned(fromByteOffset: inFront, as: UInt16.self))
+          inFront &+= 2
+        }
+      }
     }
-    let (valueCode, valueBytes) = Self.loadLength(start + keyBytes)
-    let inFront = keyBytes + valueBytes
-    let isLarge = valueCode == Self.largeMark
-    let body = start + (inFront + tailLength)
-    let valueLength = isLarge ? LargeValue.byteCount(at: body) : valueCode
     return Cell(
       tail: UnsafeRawBufferPointer(start: start + inFront, count: tailLength),
       suffixLength: suffixLength,
-      payload: UnsafeRawBufferPointer(start: body, count: valueLength), isLarge: isLarge,
-      byteCount: inFront + tailLength + valueLength)
-  }
-
-  /// The cell of a slot.
-  @inline(__always) func cell(_ index: Int, count: Int, isLeaf: Bool) -> Cell {
-    cell(at: cellOffset(index, count: count), isLeaf: isLeaf)
+      payload: UnsafeRawBufferPointer(
+        start: start + (inFront &+ tailLength), count: payloadLength),
+      isLarge: isLarge, byteCount: inFront &+ tailLength &+ payloadLength)
   }
 
   /// The child reference of a slot of an inner page.
-  @inline(__always) func child(_ index: Int, count: Int) -> PageReference {
-    Self.child(in: cell(index, count: count, isLeaf: false).payload)
+  @inline(__always) func child(_ index: Int) -> PageReference {
+    Self.child(in: cell(index, isLeaf: false).payload)
   }
 
   @inline(__always) static func child(in payload: UnsafeRawBufferPointer) -> PageReference {
@@ -192,8 +197,63 @@ extension Node {
   }
 
   /// The bytes that a cell with such a key and payload takes.
+  @inline(__always)
   static func cellByteCount(suffix: Int, payload: Int, isLarge: Bool, isLeaf: Bool) -> Int {
-    lengthByteCount(suffix) + max(0, suffix - 4) + payload
-      + (isLeaf ? (isLarge ? 2 : lengthByteCount(payload)) : 0)
+    (suffix >= longKeyMark ? 2 : 0) &+ max(0, suffix &- 4) &+ payload
+      &+ (isLeaf && !isLarge && payload >= longValueMark ? 2 : 0)
+  }
+
+  /// Writes a cell and returns the slot for it.
+  ///
+  /// - Parameter start: the cell's offset in the page.
+  @inline(__always)
+  func writeCell(
+    at start: Int, suffix: UnsafeRawBufferPointer, payload: UnsafeRawBufferPointer, isLarge: Bool,
+    isLeaf: Bool
+  ) -> Slot {
+    var place = base + start
+    var keyLength = suffix.count
+    if keyLength >= Self.longKeyMark {
+      place.storeBytes(of: UInt16(truncatingIfNeeded: keyLength), as: UInt16.self)
+      place += 2
+      keyLength = Self.longKeyMark
+    }
+    var valueLength = 0
+    if isLeaf {
+      valueLength = isLarge ? Self.largeMark : payload.count
+      if !isLarge, valueLength >= Self.longValueMark {
+        place.storeBytes(of: UInt16(truncatingIfNeeded: valueLength), as: UInt16.self)
+        place += 2
+        valueLength = Self.longValueMark
+      }
+    }
+    if suffix.count > 4, let key = suffix.baseAddress {
+      Self.copyBytes(key + 4, suffix.count &- 4, to: place)
+      place += suffix.count &- 4
+    }
+    if let bytes = payload.baseAddress { Self.copyBytes(bytes, payload.count, to: place) }
+    return Slot(
+      head: Self.head(of: suffix, from: 0), offset: start, keyLength: keyLength,
+      valueLength: valueLength)
+  }
+
+  /// Copies a few bytes: most tails and values are too short for a call to be worth it.
+  @inline(__always)
+  static func copyBytes(
+    _ from: UnsafeRawPointer, _ count: Int, to: UnsafeMutableRawPointer
+  ) {
+    if count == 8 {
+      to.storeBytes(of: from.loadUnaligned(as: UInt64.self), as: UInt64.self)
+    } else if count < 8 {
+      var index = 0
+      while index < count {
+        to.storeBytes(
+          of: from.load(fromByteOffset: index, as: UInt8.self), toByteOffset: index,
+          as: UInt8.self)
+        index &+= 1
+      }
+    } else {
+      to.copyMemory(from: from, byteCount: count)
+    }
   }
 }

@@ -50,10 +50,9 @@ struct EntryList {
     _ node: Node, _ range: Range<Int>, pageByteCount: Int, firstKey: [UInt8]? = nil
   ) {
     let isLeaf = node.level == 0
-    let count = node.count
     let prefix = node.prefix(pageByteCount)
     for index in range {
-      let cell = node.cell(index, count: count, isLeaf: isLeaf)
+      let cell = node.cell(index, isLeaf: isLeaf)
       let start = keys.count
       if index == 0, let firstKey {
         keys.append(contentsOf: firstKey)
@@ -122,8 +121,6 @@ struct EntryList {
           rebasing: keys[first.keyStart..<first.keyStart + prefix]),
         pageByteCount: pageByteCount)
       let count = range.count
-      let heads = node.heads
-      let offsets = node.cellOffsets(count)
       var place = pageByteCount - prefix
       for (slot, index) in range.enumerated() {
         let entry = entries[index]
@@ -133,21 +130,10 @@ struct EntryList {
         place -= Node.cellByteCount(
           suffix: suffix.count, payload: entry.payload.count, isLarge: entry.isLarge,
           isLeaf: isLeaf)
-        var to = node.base + place
-        to += Node.storeLength(suffix.count, to)
-        if isLeaf {
-          to += Node.storeLength(entry.isLarge ? Node.largeMark : entry.payload.count, to)
-        }
-        if suffix.count > 4, let from = suffix.baseAddress {
-          to.copyMemory(from: from + 4, byteCount: suffix.count - 4)
-          to += suffix.count - 4
-        }
-        if let from = entry.payload.baseAddress {
-          to.copyMemory(from: from, byteCount: entry.payload.count)
-        }
-        heads.storeBytes(
-          of: Node.head(of: suffix, from: 0), toByteOffset: slot * 4, as: UInt32.self)
-        offsets.storeBytes(of: UInt16(place), toByteOffset: slot * 2, as: UInt16.self)
+        let written = node.writeCell(
+          at: place, suffix: suffix, payload: entry.payload, isLarge: entry.isLarge,
+          isLeaf: isLeaf)
+        node.slots.storeBytes(of: written.word, toByteOffset: slot * 8, as: UInt64.self)
       }
       node.heapStart = place
       node.count = count

@@ -13,7 +13,7 @@ extension Tree {
     let position = pathCount - 1
     let used = leaf.usedByteCount(pageByteCount)
     guard let payload = mutation.payload else {
-      let cell = leaf.cell(index, count: leaf.count, isLeaf: true)
+      let cell = leaf.cell(index, isLeaf: true)
       if leaf.count == 1, position == 0 {
         work.replaced.append(path[0].page)
         work.top = .root(.none, height: 0)
@@ -36,7 +36,7 @@ extension Tree {
           suffix: mutation.key.count - leaf.prefixLength, payload: payload.count,
           isLarge: mutation.isLarge, isLeaf: true)
       if isFound {
-        size -= leaf.cell(index, count: leaf.count, isLeaf: true).byteCount + Node.slotByteCount
+        size -= leaf.cell(index, isLeaf: true).byteCount + Node.slotByteCount
       }
       if used + size <= capacity { return try copyLeaf(&work, mutation, leaf, index, isFound) }
     }
@@ -147,7 +147,7 @@ extension Tree {
     let isRight = index + 1 < parent.count
     guard isRight || index > 0 else { return false }
     let siblingIndex = isRight ? index + 1 : index - 1
-    let siblingPage = parent.child(siblingIndex, count: parent.count)
+    let siblingPage = parent.child(siblingIndex)
     let sibling = try holdSibling(&work, siblingPage, level: 0)
     let own = entries
     var low = lower
@@ -210,7 +210,7 @@ extension Tree {
     let isRight = index + 1 < parent.count
     let siblingIndex = isRight ? index + 1 : index - 1
     let left = min(index, siblingIndex)
-    let siblingPage = parent.child(siblingIndex, count: parent.count)
+    let siblingPage = parent.child(siblingIndex)
     let sibling = try holdSibling(&work, siblingPage, level: level)
     let low = left > 0 ? separator(parent, left) : lowerFence(position - 1)
     let middle = separator(parent, left + 1)
@@ -326,11 +326,10 @@ extension Tree {
   /// What an inner page uses after a replacement.
   private func usedByteCount(_ parent: Node, after replacement: ChildReplacement) -> Int {
     var used = parent.usedByteCount(pageByteCount)
-    let count = parent.count
     for index in replacement.first + 1..<max(
       replacement.first + 1, replacement.first + replacement.removed)
     {
-      used -= parent.cell(index, count: count, isLeaf: false).byteCount + Node.slotByteCount
+      used -= parent.cell(index, isLeaf: false).byteCount + Node.slotByteCount
     }
     for (key, _) in replacement.added.dropFirst() {
       used +=

@@ -99,7 +99,7 @@ extension Tree {
     defer { pool.unlock(shared: page.id) }
     let node = node(page.id)
     let count = node.count
-    return (0..<count).map { node.child($0, count: count) }
+    return (0..<count).map { node.child($0) }
   }
 
   private func move(

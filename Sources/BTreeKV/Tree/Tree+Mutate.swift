@@ -99,7 +99,7 @@ extension Tree {
   @inline(__always)
   private func fits(_ mutation: Mutation, _ node: Node, _ index: Int, _ isFound: Bool) -> Bool {
     guard let payload = mutation.payload else {
-      let cell = node.cell(index, count: node.count, isLeaf: true)
+      let cell = node.cell(index, isLeaf: true)
       let left = node.usedByteCount(pageByteCount) - cell.byteCount - Node.slotByteCount
       return node.count > 1 && left >= capacity / 4
     }
@@ -113,7 +113,7 @@ extension Tree {
       suffix: mutation.key.count - prefixLength, payload: payload.count,
       isLarge: mutation.isLarge, isLeaf: true)
     if !isFound { return size + Node.slotByteCount <= node.gap + node.garbage }
-    let old = node.cell(index, count: node.count, isLeaf: true)
+    let old = node.cell(index, isLeaf: true)
     if old.payload.count == payload.count, old.isLarge == mutation.isLarge { return true }
     return size - old.byteCount <= node.gap + node.garbage
   }
@@ -126,7 +126,7 @@ extension Tree {
       return
     }
     if isFound {
-      let old = node.cell(index, count: node.count, isLeaf: true)
+      let old = node.cell(index, isLeaf: true)
       if old.payload.count == payload.count, old.isLarge == mutation.isLarge {
         node.overwritePayload(at: index, with: payload, isLeaf: true)
         return
@@ -157,7 +157,7 @@ extension Tree {
 
   @inline(__always)
   func unlinkLargeValue(of node: Node, _ index: Int) {
-    let cell = node.cell(index, count: node.count, isLeaf: true)
+    let cell = node.cell(index, isLeaf: true)
     if cell.isLarge { unlinkLargeValue(cell.payload) }
   }
 

@@ -37,7 +37,7 @@ extension Tree {
     }
     var replacedValue: UnsafeRawBufferPointer?
     if isFound {
-      let cell = leaf.cell(index, count: leaf.count, isLeaf: true)
+      let cell = leaf.cell(index, isLeaf: true)
       if cell.isLarge { replacedValue = cell.payload }
     }
     do throws(PagerError) {
@@ -116,7 +116,7 @@ extension Tree {
 
   /// The key of a slot of an inner page.
   func separator(_ node: Node, _ index: Int) -> [UInt8] {
-    let cell = node.cell(index, count: node.count, isLeaf: false)
+    let cell = node.cell(index, isLeaf: false)
     var key = Array(node.prefix(pageByteCount))
     withUnsafeBytes(of: node.head(index).bigEndian) {
       key.append(contentsOf: $0[..<min(4, cell.suffixLength)])

@@ -107,8 +107,7 @@ extension Tree {
       while level > 0 {
         let node = node(page.id)
         let index = choose(node, key)
-        let limit = (pageByteCount - Node.slotsOffset) / Node.slotByteCount
-        let child = node.child(index, count: min(node.count, limit))
+        let child = node.child(index)
         guard pool.validate(page.id, version) else {
           pool.endRead(page.id, version)
           continue restart
@@ -164,7 +163,7 @@ extension Tree {
         if pool.endRead(visit.page.id, visit.version) { return nil }
         continue
       }
-      let cell = node.cell(index, count: node.count, isLeaf: true)
+      let cell = node.cell(index, isLeaf: true)
       let length = min(cell.payload.count, pageByteCount)
       let result = body(
         UnsafeRawBufferPointer(start: cell.payload.baseAddress, count: length), cell.isLarge)
