@@ -20,11 +20,16 @@ enum Interruption {
   static func install() {
     // Makes the counter before a handler can need it: lazy initialisation may lock.
     _ = isRequested
+    var signals = sigset_t()
+    sigemptyset(&signals)
     for number in [SIGINT, SIGTERM] {
+      sigaddset(&signals, number)
       signal(number) { _ in
         let earlier = signalCount.add(1, ordering: .relaxed).oldValue
         if earlier > 0 { _exit(Interruption.exitStatus) }
       }
     }
+    // A process started from a thread with blocked signals, as those of Dispatch are, inherits that.
+    sigprocmask(SIG_UNBLOCK, &signals, nil)
   }
 }

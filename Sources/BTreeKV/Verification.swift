@@ -130,11 +130,10 @@ private struct Verification {
   private mutating func checkFences(
     _ node: Node, _ page: PageReference, _ lower: [UInt8]?, _ upper: [UInt8]?
   ) {
-    var list = EntryList()
+    let list = EntryList()
     let isLeaf = node.level == 0
     list.append(
       node, 0..<node.count, pageByteCount: tree.pageByteCount, firstKey: isLeaf ? nil : lower ?? [])
-    defer { list.removeAll() }
     for index in (isLeaf ? 0 : 1)..<Swift.max(isLeaf ? 0 : 1, list.count) {
       let key = list.key(index)
       if let lower, isLess(key, lower) {

@@ -176,14 +176,14 @@ import Testing
   // MARK: - Signals
 
   @Test(arguments: [SIGINT, SIGTERM]) func anInterruptionLeavesAWholeFile(signal: Int32) throws {
-    let running = try RunningTool("Demo", ["--count", "100M", "--path", path])
+    let running = try RunningTool("Demo", ["--count", "10M", "--path", path])
     let deadline = Date(timeIntervalSinceNow: 30)
     while try !running.outputSoFar().contains("create:") && Date() < deadline {
       Thread.sleep(forTimeInterval: 0.01)
     }
     Thread.sleep(forTimeInterval: 0.3)
     running.send(signal: signal)
-    let result = try running.waitForExit()
+    let result = try running.waitForExit(timeoutSeconds: 30)
     #expect(result.status == 130)
     #expect(result.error.contains("interrupted in insert"), "\(result.error)")
 

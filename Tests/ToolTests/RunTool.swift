@@ -64,7 +64,7 @@ final class RunningTool {
   }
 
   deinit {
-    if process.isRunning { process.terminate() }
+    if process.isRunning { send(signal: SIGKILL) }
     try? FileManager.default.removeItem(at: scratch)
   }
 
@@ -78,7 +78,11 @@ final class RunningTool {
     String(decoding: try Data(contentsOf: scratch.appendingPathComponent("out")), as: UTF8.self)
   }
 
-  func waitForExit() throws -> ToolResult {
+  /// Waits for the tool to end, and ends it (status -9) if that takes too long.
+  func waitForExit(timeoutSeconds: Double = 300) throws -> ToolResult {
+    let deadline = Date(timeIntervalSinceNow: timeoutSeconds)
+    while process.isRunning && Date() < deadline { Thread.sleep(forTimeInterval: 0.002) }
+    if process.isRunning { send(signal: SIGKILL) }
     process.waitUntilExit()
     let output = try Data(contentsOf: scratch.appendingPathComponent("out"))
     let error = try Data(contentsOf: scratch.appendingPathComponent("err"))

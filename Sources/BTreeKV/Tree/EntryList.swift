@@ -3,8 +3,9 @@ internal import Pager
 /// Keys with their payloads, taken out of pages and about to be put into others.
 ///
 /// Keys are whole here (prefix, head and tail), in one growing buffer. Payloads stay where they are:
-/// in pages that the writer holds, or in the caller's memory.
-struct EntryList {
+/// in pages that the writer holds, or in the caller's memory. One list serves all splits, so that
+/// they allocate nothing.
+final class EntryList {
   struct Entry {
     var keyStart: Int
     var keyLength: Int
@@ -13,28 +14,54 @@ struct EntryList {
   }
 
   private(set) var entries: [Entry] = []
-  private var keys: [UInt8] = []
+  private var keys = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 16, alignment: 8)
+  private var keysEnd = 0
   /// Child references made on the way, kept alive for their payload pointers.
   private var children: [UnsafeMutableRawBufferPointer] = []
 
   var count: Int { entries.count }
 
-  mutating func removeAll() {
+  init() { entries.reserveCapacity(1024) }
+
+  deinit {
+    removeAll()
+    keys.deallocate()
+  }
+
+  func removeAll() {
     entries.removeAll(keepingCapacity: true)
-    keys.removeAll(keepingCapacity: true)
+    keysEnd = 0
     for child in children { child.deallocate() }
     children.removeAll(keepingCapacity: true)
   }
 
-  mutating func append(
-    _ key: UnsafeRawBufferPointer, _ payload: UnsafeRawBufferPointer, isLarge: Bool
-  ) {
-    entries.append(
-      Entry(keyStart: keys.count, keyLength: key.count, payload: payload, isLarge: isLarge))
-    keys.append(contentsOf: key)
+  /// Makes room for more key bytes and returns where they go.
+  @inline(__always)
+  private func room(_ byteCount: Int) -> UnsafeMutableRawPointer {
+    if keysEnd &+ byteCount > keys.count { grow(byteCount) }
+    // The buffer is never empty, so it has a base.
+    return (keys.baseAddress ?? UnsafeMutableRawPointer(bitPattern: 8).unsafelyUnwrapped) + keysEnd
   }
 
-  mutating func append(_ key: [UInt8], child: PageReference) {
+  @inline(never) private func grow(_ byteCount: Int) {
+    let larger = UnsafeMutableRawBufferPointer.allocate(
+      byteCount: 2 * (keys.count + byteCount), alignment: 8)
+    larger.copyMemory(from: UnsafeRawBufferPointer(rebasing: keys[..<keysEnd]))
+    keys.deallocate()
+    keys = larger
+  }
+
+  func append(
+    _ key: UnsafeRawBufferPointer, _ payload: UnsafeRawBufferPointer, isLarge: Bool
+  ) {
+    let place = room(key.count)
+    if let from = key.baseAddress { place.copyMemory(from: from, byteCount: key.count) }
+    entries.append(
+      Entry(keyStart: keysEnd, keyLength: key.count, payload: payload, isLarge: isLarge))
+    keysEnd += key.count
+  }
+
+  func append(_ key: [UInt8], child: PageReference) {
     let room = UnsafeMutableRawBufferPointer.allocate(
       byteCount: Node.childByteCount, alignment: 8)
     room.storeBytes(of: child.id.rawValue, toByteOffset: 0, as: UInt64.self)
@@ -46,45 +73,39 @@ struct EntryList {
   /// Appends the slots `range` of a page.
   ///
   /// - Parameter firstKey: stands for the key of slot 0 of an inner page, which has none.
-  mutating func append(
-    _ node: Node, _ range: Range<Int>, pageByteCount: Int, firstKey: [UInt8]? = nil
-  ) {
+  func append(_ node: Node, _ range: Range<Int>, pageByteCount: Int, firstKey: [UInt8]? = nil) {
     let isLeaf = node.level == 0
     let prefix = node.prefix(pageByteCount)
     for index in range {
-      let cell = node.cell(index, isLeaf: isLeaf)
-      let start = keys.count
+      let slot = node.slot(index)
+      let cell = node.cell(of: slot, isLeaf: isLeaf)
       if index == 0, let firstKey {
-        keys.append(contentsOf: firstKey)
-      } else {
-        keys.append(contentsOf: prefix)
-        let headLength = min(4, cell.suffixLength)
-        withUnsafeBytes(of: node.head(index).bigEndian) {
-          keys.append(contentsOf: $0[..<headLength])
-        }
-        keys.append(contentsOf: cell.tail)
+        firstKey.withUnsafeBytes { append($0, cell.payload, isLarge: false) }
+        continue
+      }
+      let place = room(prefix.count &+ cell.suffixLength &+ 4)
+      if prefix.count > 0, let from = prefix.baseAddress {
+        Node.copyBytes(from, prefix.count, to: place)
+      }
+      // A shorter suffix leaves zeros behind, which the next key overwrites.
+      (place + prefix.count).storeBytes(of: slot.head.bigEndian, as: UInt32.self)
+      if cell.tail.count > 0, let from = cell.tail.baseAddress {
+        Node.copyBytes(from, cell.tail.count, to: place + (prefix.count &+ 4))
       }
       entries.append(
         Entry(
-          keyStart: start, keyLength: keys.count - start, payload: cell.payload,
+          keyStart: keysEnd, keyLength: prefix.count &+ cell.suffixLength, payload: cell.payload,
           isLarge: cell.isLarge))
+      keysEnd &+= prefix.count &+ cell.suffixLength
     }
   }
 
-  /// Appends another list's entries.
-  mutating func append(contentsOf other: EntryList) {
-    for index in 0..<other.count {
-      let entry = other.entries[index]
-      other.withKey(index) { append($0, entry.payload, isLarge: entry.isLarge) }
-    }
-  }
-
+  @inline(__always)
   func withKey<R>(_ index: Int, _ body: (UnsafeRawBufferPointer) -> R) -> R {
-    keys.withUnsafeBytes {
-      let entry = entries[index]
-      return body(
-        UnsafeRawBufferPointer(rebasing: $0[entry.keyStart..<entry.keyStart + entry.keyLength]))
-    }
+    let entry = entries[index]
+    return body(
+      UnsafeRawBufferPointer(
+        start: keys.baseAddress.map { $0 + entry.keyStart }, count: entry.keyLength))
   }
 
   func key(_ index: Int) -> [UInt8] { withKey(index) { Array($0) } }
@@ -113,32 +134,30 @@ struct EntryList {
     pageByteCount: Int
   ) {
     let isLeaf = level == 0
-    keys.withUnsafeBytes { keys in
-      let first = entries[isLeaf ? range.lowerBound : min(range.lowerBound + 1, entries.count - 1)]
-      node.initialize(
-        id: id, epoch: epoch, level: level,
-        prefix: UnsafeRawBufferPointer(
-          rebasing: keys[first.keyStart..<first.keyStart + prefix]),
-        pageByteCount: pageByteCount)
-      let count = range.count
-      var place = pageByteCount - prefix
-      for (slot, index) in range.enumerated() {
-        let entry = entries[index]
-        let skip = !isLeaf && slot == 0 ? entry.keyLength : prefix
-        let suffix = UnsafeRawBufferPointer(
-          rebasing: keys[entry.keyStart + skip..<entry.keyStart + entry.keyLength])
-        place -= Node.cellByteCount(
-          suffix: suffix.count, payload: entry.payload.count, isLarge: entry.isLarge,
-          isLeaf: isLeaf)
-        let written = node.writeCell(
-          at: place, suffix: suffix, payload: entry.payload, isLarge: entry.isLarge,
-          isLeaf: isLeaf)
-        node.slots.storeBytes(of: written.word, toByteOffset: slot * 8, as: UInt64.self)
-      }
-      node.heapStart = place
-      node.count = count
-      node.refreshHints(count: count)
+    let first = entries[isLeaf ? range.lowerBound : min(range.lowerBound + 1, entries.count - 1)]
+    node.initialize(
+      id: id, epoch: epoch, level: level,
+      prefix: UnsafeRawBufferPointer(rebasing: keys[first.keyStart..<first.keyStart + prefix]),
+      pageByteCount: pageByteCount)
+    var place = pageByteCount - prefix
+    for index in range {
+      let entry = entries[index]
+      let skip = !isLeaf && index == range.lowerBound ? entry.keyLength : prefix
+      let suffix = UnsafeRawBufferPointer(
+        start: keys.baseAddress.map { $0 + (entry.keyStart &+ skip) },
+        count: entry.keyLength &- skip)
+      place &-= Node.cellByteCount(
+        suffix: suffix.count, payload: entry.payload.count, isLarge: entry.isLarge,
+        isLeaf: isLeaf)
+      let slot = node.writeCell(
+        at: place, suffix: suffix, payload: entry.payload, isLarge: entry.isLarge,
+        isLeaf: isLeaf)
+      node.slots.storeBytes(
+        of: slot.word, toByteOffset: (index &- range.lowerBound) &* 8, as: UInt64.self)
     }
+    node.heapStart = place
+    node.count = range.count
+    node.refreshHints(count: range.count)
   }
 }
 

@@ -79,11 +79,14 @@ extension Tree {
     let count = leaf.count
     let isAscending =
       !isFound && lastInsert.page == path[position].page.id && lastInsert.index == index - 1
+    let appendOwn = { [self] in
+      entries.append(leaf, 0..<index, pageByteCount: pageByteCount)
+      entries.append(mutation.key, payload, isLarge: mutation.isLarge)
+      entries.append(
+        leaf, (isFound ? index + 1 : index)..<count, pageByteCount: pageByteCount)
+    }
     entries.removeAll()
-    entries.append(leaf, 0..<index, pageByteCount: pageByteCount)
-    entries.append(mutation.key, payload, isLarge: mutation.isLarge)
-    entries.append(
-      leaf, (isFound ? index + 1 : index)..<count, pageByteCount: pageByteCount)
+    appendOwn()
     let all = 0..<entries.count
 
     if !hasPrefix {
@@ -108,7 +111,7 @@ extension Tree {
         return try replace(&work, position, by: pages)
       }
     }
-    if position > 0, try spreadOverSibling(&work, lower, upper) { return }
+    if position > 0, try spreadOverSibling(&work, lower, upper, appendOwn) { return }
     let pages = try spread(&work, all, over: 2, level: 0, lower, upper)
     try replace(&work, position, by: pages)
   }
@@ -139,7 +142,7 @@ extension Tree {
   ///
   /// - Returns: false when that is not possible; `entries` is as it was.
   private func spreadOverSibling(
-    _ work: inout Restructuring, _ lower: [UInt8]?, _ upper: [UInt8]?
+    _ work: inout Restructuring, _ lower: [UInt8]?, _ upper: [UInt8]?, _ appendOwn: () -> Void
   ) throws(PagerError) -> Bool {
     let position = pathCount - 1
     let parent = node(path[position - 1].page.id)
@@ -149,22 +152,22 @@ extension Tree {
     let siblingIndex = isRight ? index + 1 : index - 1
     let siblingPage = parent.child(siblingIndex)
     let sibling = try holdSibling(&work, siblingPage, level: 0)
-    let own = entries
     var low = lower
     var high = upper
     if isRight {
       entries.append(sibling, 0..<sibling.count, pageByteCount: pageByteCount)
       high = fence(ofParentAt: position - 1, slot: siblingIndex + 1)
     } else {
-      entries = EntryList()
+      entries.removeAll()
       entries.append(sibling, 0..<sibling.count, pageByteCount: pageByteCount)
-      entries.append(contentsOf: own)
+      appendOwn()
       low = siblingIndex > 0 ? separator(parent, siblingIndex) : lowerFence(position - 1)
     }
     let all = 0..<entries.count
     let total = entries.byteCount(all, prefix: leafPrefix(all, low, high), isLeaf: true)
     guard total <= 3 * spreadLimit * 9 / 10 else {
-      entries = own
+      entries.removeAll()
+      appendOwn()
       return false
     }
     let pageCount = total <= 2 * spreadLimit * Self.redistributionPercent / 100 ? 2 : 3
@@ -202,7 +205,7 @@ extension Tree {
   /// Makes one page of a page and its neighbour, or two that are equally full.
   private func joinWithSibling(
     _ work: inout Restructuring, _ position: Int,
-    _ appendOwn: (inout EntryList, [UInt8]) -> Void
+    _ appendOwn: (EntryList, [UInt8]) -> Void
   ) throws(PagerError) {
     let level = path[position].level
     let parent = node(path[position - 1].page.id)
@@ -217,7 +220,7 @@ extension Tree {
     let high = fence(ofParentAt: position - 1, slot: left + 2)
     entries.removeAll()
     if isRight {
-      appendOwn(&entries, low ?? [])
+      appendOwn(entries, low ?? [])
       entries.append(
         sibling, 0..<sibling.count, pageByteCount: pageByteCount,
         firstKey: level > 0 ? middle : nil)
@@ -225,7 +228,7 @@ extension Tree {
       entries.append(
         sibling, 0..<sibling.count, pageByteCount: pageByteCount,
         firstKey: level > 0 ? low ?? [] : nil)
-      appendOwn(&entries, middle)
+      appendOwn(entries, middle)
     }
     let all = 0..<entries.count
     let prefix = prefixLength(all, level: level, low, high)
@@ -269,7 +272,7 @@ extension Tree {
     let newUsed = usedByteCount(parent, after: replacement)
     if position > 0, newCount < 2 || newUsed < capacity / 4 {
       return try joinWithSibling(&work, position) { entries, firstKey in
-        append(parent, replacement, to: &entries, firstKey: firstKey)
+        append(parent, replacement, to: entries, firstKey: firstKey)
       }
     }
     if newUsed <= capacity {
@@ -294,7 +297,7 @@ extension Tree {
     let lower = lowerFence(position)
     let upper = upperFence(position)
     entries.removeAll()
-    append(parent, replacement, to: &entries, firstKey: lower ?? [])
+    append(parent, replacement, to: entries, firstKey: lower ?? [])
     let all = 0..<entries.count
     let isAtEnd = replacement.first + replacement.removed == parent.count && upper == nil
     if isAtEnd, all.count > 8 {
@@ -311,7 +314,7 @@ extension Tree {
 
   /// The entries of an inner page as they are after a replacement.
   private func append(
-    _ parent: Node, _ replacement: ChildReplacement, to entries: inout EntryList,
+    _ parent: Node, _ replacement: ChildReplacement, to entries: EntryList,
     firstKey: [UInt8]
   ) {
     let first = replacement.first

@@ -23,7 +23,7 @@ final class Tree: @unchecked Sendable {
 
   /// A page's worth of memory for compaction.
   let scratch: UnsafeMutableRawPointer
-  var entries = EntryList()
+  let entries = EntryList()
   /// Where the last insert went: the next one right behind it is a sign of ascending keys.
   var lastInsert = (page: PageID.none, index: -1)
   var isReplaying = false
@@ -49,7 +49,6 @@ final class Tree: @unchecked Sendable {
   }
 
   deinit {
-    entries.removeAll()
     path.deallocate()
     scratch.deallocate()
   }
