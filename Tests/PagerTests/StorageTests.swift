@@ -1,5 +1,4 @@
 import Foundation
-import Synchronization
 import Testing
 
 @testable import Pager
@@ -504,7 +503,7 @@ private func code(_ body: () throws -> Void) -> PagerError.Code? {
   }
 
   private final class Recorder: Sendable {
-    private let state = Mutex<[Int]>([])
+    private let state = Locked<[Int]>([])
 
     var values: [Int] { state.withLock { $0 } }
 

@@ -1,4 +1,3 @@
-import Synchronization
 import Testing
 
 @testable import Pager
@@ -133,7 +132,7 @@ import Testing
 #if os(Linux)
   /// Reads the name of the thread it is called in.
   private final class NameBox: Sendable {
-    private let bytes = Mutex<[UInt8]>([])
+    private let bytes = Locked<[UInt8]>([])
 
     var name: String { bytes.withLock { String(decoding: $0, as: UTF8.self) } }
 

@@ -13,42 +13,75 @@ final class EntryList {
     var isLarge: Bool
   }
 
-  private(set) var entries: [Entry] = []
-  private var keys = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 16, alignment: 8)
-  private var keysEnd = 0
-  /// Child references made on the way, kept alive for their payload pointers.
-  private var children: [UnsafeMutableRawBufferPointer] = []
+  /// Behind a pointer, since the runtime would check each access to a class's variables.
+  private struct State {
+    var entries = UnsafeMutablePointer<Entry>.allocate(capacity: 1024)
+    var count = 0
+    var entryCapacity = 1024
+    var keys = UnsafeMutableRawPointer.allocate(byteCount: 1 << 16, alignment: 8)
+    var keysEnd = 0
+    var keyCapacity = 1 << 16
+    /// Child references made on the way, kept alive for their payload pointers.
+    var children: [UnsafeMutableRawBufferPointer] = []
+  }
 
-  var count: Int { entries.count }
+  private let state = UnsafeMutablePointer<State>.allocate(capacity: 1)
 
-  init() { entries.reserveCapacity(1024) }
+  init() { state.initialize(to: State()) }
 
   deinit {
     removeAll()
-    keys.deallocate()
+    state.pointee.entries.deallocate()
+    state.pointee.keys.deallocate()
+    state.deinitialize(count: 1)
+    state.deallocate()
   }
+
+  var count: Int { state.pointee.count }
+  @inline(__always) var entries: UnsafeMutablePointer<Entry> { state.pointee.entries }
+  @inline(__always) private var keys: UnsafeMutableRawPointer { state.pointee.keys }
 
   func removeAll() {
-    entries.removeAll(keepingCapacity: true)
-    keysEnd = 0
-    for child in children { child.deallocate() }
-    children.removeAll(keepingCapacity: true)
+    state.pointee.count = 0
+    state.pointee.keysEnd = 0
+    if state.pointee.children.isEmpty { return }
+    for child in state.pointee.children { child.deallocate() }
+    state.pointee.children.removeAll(keepingCapacity: true)
   }
 
-  /// Makes room for more key bytes and returns where they go.
+  /// Makes room for one more entry with so many key bytes and returns where these go.
   @inline(__always)
   private func room(_ byteCount: Int) -> UnsafeMutableRawPointer {
-    if keysEnd &+ byteCount > keys.count { grow(byteCount) }
-    // The buffer is never empty, so it has a base.
-    return (keys.baseAddress ?? UnsafeMutableRawPointer(bitPattern: 8).unsafelyUnwrapped) + keysEnd
+    if state.pointee.keysEnd &+ byteCount > state.pointee.keyCapacity
+      || state.pointee.count == state.pointee.entryCapacity
+    {
+      grow(byteCount)
+    }
+    return state.pointee.keys + state.pointee.keysEnd
   }
 
   @inline(never) private func grow(_ byteCount: Int) {
-    let larger = UnsafeMutableRawBufferPointer.allocate(
-      byteCount: 2 * (keys.count + byteCount), alignment: 8)
-    larger.copyMemory(from: UnsafeRawBufferPointer(rebasing: keys[..<keysEnd]))
-    keys.deallocate()
-    keys = larger
+    let keyCapacity = 2 * (state.pointee.keyCapacity + byteCount)
+    let keys = UnsafeMutableRawPointer.allocate(byteCount: keyCapacity, alignment: 8)
+    keys.copyMemory(from: state.pointee.keys, byteCount: state.pointee.keysEnd)
+    state.pointee.keys.deallocate()
+    state.pointee.keys = keys
+    state.pointee.keyCapacity = keyCapacity
+    let entryCapacity = 2 * state.pointee.entryCapacity
+    let entries = UnsafeMutablePointer<Entry>.allocate(capacity: entryCapacity)
+    entries.update(from: state.pointee.entries, count: state.pointee.count)
+    state.pointee.entries.deallocate()
+    state.pointee.entries = entries
+    state.pointee.entryCapacity = entryCapacity
+  }
+
+  /// Adds the entry whose key bytes are in place.
+  @inline(__always)
+  private func add(_ keyLength: Int, _ payload: UnsafeRawBufferPointer, _ isLarge: Bool) {
+    state.pointee.entries[state.pointee.count] = Entry(
+      keyStart: state.pointee.keysEnd, keyLength: keyLength, payload: payload, isLarge: isLarge)
+    state.pointee.count &+= 1
+    state.pointee.keysEnd &+= keyLength
   }
 
   func append(
@@ -56,9 +89,7 @@ final class EntryList {
   ) {
     let place = room(key.count)
     if let from = key.baseAddress { place.copyMemory(from: from, byteCount: key.count) }
-    entries.append(
-      Entry(keyStart: keysEnd, keyLength: key.count, payload: payload, isLarge: isLarge))
-    keysEnd += key.count
+    add(key.count, payload, isLarge)
   }
 
   func append(_ key: [UInt8], child: PageReference) {
@@ -66,7 +97,7 @@ final class EntryList {
       byteCount: Node.childByteCount, alignment: 8)
     room.storeBytes(of: child.id.rawValue, toByteOffset: 0, as: UInt64.self)
     room.storeBytes(of: child.epoch.rawValue, toByteOffset: 8, as: UInt64.self)
-    children.append(room)
+    state.pointee.children.append(room)
     key.withUnsafeBytes { append($0, UnsafeRawBufferPointer(room), isLarge: false) }
   }
 
@@ -92,11 +123,7 @@ final class EntryList {
       if cell.tail.count > 0, let from = cell.tail.baseAddress {
         Node.copyBytes(from, cell.tail.count, to: place + (prefix.count &+ 4))
       }
-      entries.append(
-        Entry(
-          keyStart: keysEnd, keyLength: prefix.count &+ cell.suffixLength, payload: cell.payload,
-          isLarge: cell.isLarge))
-      keysEnd &+= prefix.count &+ cell.suffixLength
+      add(prefix.count &+ cell.suffixLength, cell.payload, cell.isLarge)
     }
   }
 
@@ -104,8 +131,7 @@ final class EntryList {
   func withKey<R>(_ index: Int, _ body: (UnsafeRawBufferPointer) -> R) -> R {
     let entry = entries[index]
     return body(
-      UnsafeRawBufferPointer(
-        start: keys.baseAddress.map { $0 + entry.keyStart }, count: entry.keyLength))
+      UnsafeRawBufferPointer(start: keys + entry.keyStart, count: entry.keyLength))
   }
 
   func key(_ index: Int) -> [UInt8] { withKey(index) { Array($0) } }
@@ -134,18 +160,17 @@ final class EntryList {
     pageByteCount: Int
   ) {
     let isLeaf = level == 0
-    let first = entries[isLeaf ? range.lowerBound : min(range.lowerBound + 1, entries.count - 1)]
+    let first = entries[isLeaf ? range.lowerBound : min(range.lowerBound + 1, count - 1)]
     node.initialize(
       id: id, epoch: epoch, level: level,
-      prefix: UnsafeRawBufferPointer(rebasing: keys[first.keyStart..<first.keyStart + prefix]),
+      prefix: UnsafeRawBufferPointer(start: keys + first.keyStart, count: prefix),
       pageByteCount: pageByteCount)
     var place = pageByteCount - prefix
     for index in range {
       let entry = entries[index]
       let skip = !isLeaf && index == range.lowerBound ? entry.keyLength : prefix
       let suffix = UnsafeRawBufferPointer(
-        start: keys.baseAddress.map { $0 + (entry.keyStart &+ skip) },
-        count: entry.keyLength &- skip)
+        start: keys + (entry.keyStart &+ skip), count: entry.keyLength &- skip)
       place &-= Node.cellByteCount(
         suffix: suffix.count, payload: entry.payload.count, isLarge: entry.isLarge,
         isLeaf: isLeaf)

@@ -78,7 +78,7 @@ extension Tree {
     let upper = upperFence(position)
     let count = leaf.count
     let isAscending =
-      !isFound && lastInsert.page == path[position].page.id && lastInsert.index == index - 1
+      !isFound && writer.pointee.lastInsert.page == path[position].page.id && writer.pointee.lastInsert.index == index - 1
     let appendOwn = { [self] in
       entries.append(leaf, 0..<index, pageByteCount: pageByteCount)
       entries.append(mutation.key, payload, isLarge: mutation.isLarge)

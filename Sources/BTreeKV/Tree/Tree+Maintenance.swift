@@ -5,8 +5,8 @@ internal import Pager
 extension Tree {
   /// Applies the log's records to the tree as the last checkpoint left it (PROTOCOL E6).
   func replay() throws(PagerError) {
-    isReplaying = true
-    defer { isReplaying = false }
+    writer.pointee.isReplaying = true
+    defer { writer.pointee.isReplaying = false }
     pager.writerMutex.lock()
     defer { pager.writerMutex.unlock() }
     try pager.replayLog { (body) throws(PagerError) in

@@ -84,7 +84,7 @@ extension Tree {
     if mutation.isLarge { linkLargeValue(mutation) }
     pager.publishLatch.unlock()
     pool.unlockExclusive(page.id)
-    lastInsert = (page.id, index)
+    writer.pointee.lastInsert = (page.id, index)
     return Outcome(wasThere: isFound)
   }
 

@@ -8,7 +8,7 @@ internal import Synchronization
 /// appends the log record and makes one change in place to one page, or replaces the root; it cannot
 /// fail. So no error leaves half a change, and a reader sees the tree before or after, never between.
 ///
-/// Why `@unchecked Sendable`: `path`, `scratch` and `entries` belong to whoever holds the pager's
+/// Why `@unchecked Sendable`: `writer`, `path`, `scratch` and `entries` belong to whoever holds the pager's
 /// writer mutex; everything else is constant.
 final class Tree: @unchecked Sendable {
   let pager: Pager
@@ -16,17 +16,29 @@ final class Tree: @unchecked Sendable {
   let pageByteCount: Int
   let maximumKeyByteCount: Int
 
+  /// What belongs to whoever holds the writer mutex. Behind a pointer, since the runtime would check
+  /// each access to a class's variables.
+  let writer: UnsafeMutablePointer<WriterState>
   /// The pages from the root to a leaf, as the writer came down.
   let path: UnsafeMutablePointer<PathElement>
-  var pathCount = 0
   static let pathLimit = 64
 
   /// A page's worth of memory for compaction.
   let scratch: UnsafeMutableRawPointer
   let entries = EntryList()
-  /// Where the last insert went: the next one right behind it is a sign of ascending keys.
-  var lastInsert = (page: PageID.none, index: -1)
-  var isReplaying = false
+
+  struct WriterState {
+    var pathCount = 0
+    /// Where the last insert went: the next one right behind it is a sign of ascending keys.
+    var lastInsert = (page: PageID.none, index: -1)
+    var isReplaying = false
+  }
+
+  var pathCount: Int {
+    get { writer.pointee.pathCount }
+    set { writer.pointee.pathCount = newValue }
+  }
+  @inline(__always) var isReplaying: Bool { writer.pointee.isReplaying }
 
   /// One page of a path.
   struct PathElement {
@@ -44,11 +56,14 @@ final class Tree: @unchecked Sendable {
     pool = pager.pool
     pageByteCount = pager.pageByteCount
     maximumKeyByteCount = pageByteCount / 4
+    writer = .allocate(capacity: 1)
+    writer.initialize(to: WriterState())
     path = .allocate(capacity: Self.pathLimit)
     scratch = .allocate(byteCount: pageByteCount, alignment: 4096)
   }
 
   deinit {
+    writer.deallocate()
     path.deallocate()
     scratch.deallocate()
   }

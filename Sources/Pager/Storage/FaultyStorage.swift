@@ -1,5 +1,3 @@
-import Synchronization
-
 /// A storage that records its calls and fails on command, for tests.
 ///
 /// What is written through mappings is not seen here: it never becomes a call.
@@ -79,7 +77,7 @@ package final class FaultyStorage: Storage {
 
   /// The storage that does the work.
   package let base: any Storage
-  private let state = Mutex(State())
+  private let state = Locked(State())
 
   /// Wraps a storage, at first without faults.
   ///

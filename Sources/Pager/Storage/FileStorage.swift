@@ -29,13 +29,13 @@ package final class FileStorage: Storage {
   private let descriptor: Int32
 
   /// The descriptor opened `O_DSYNC`, once it was needed.
-  private let durableDescriptor = Mutex<Int32?>(nil)
+  private let durableDescriptor = Locked<Int32?>(nil)
 
   /// Held while the length is changed on purpose, so that a failed allocation can be undone.
-  private let lengthChange = Mutex<Void>(())
+  private let lengthChange = Locked<Void>(())
 
   /// The writable mappings, where syncing the file leaves them out.
-  private let writableMappings = Mutex<[UInt: Int]>([:])
+  private let writableMappings = Locked<[UInt: Int]>([:])
 
   /// How many calls use the descriptors, and whether the storage is closed.
   private let uses = Atomic<Int>(0)
@@ -76,14 +76,14 @@ package final class FileStorage: Storage {
       let status = try lockRegularFile(descriptor, path: path, access: access)
       // Who held the lock before may have removed the file: then this one has no name any more.
       guard let resolved = try resolve(path, identity: status.identity) else {
-        SystemCalls.closeFile(descriptor)
+        SystemCalls.unlockAndCloseFile(descriptor)
         return nil
       }
       return FileStorage(
         path: path, isReadOnly: access == .readOnly, wasCreated: wasCreated,
         resolvedPath: resolved, identity: status.identity, descriptor: descriptor)
     } catch {
-      SystemCalls.closeFile(descriptor)
+      SystemCalls.unlockAndCloseFile(descriptor)
       throw error
     }
   }
@@ -216,7 +216,7 @@ package final class FileStorage: Storage {
       if let open = durable { SystemCalls.closeFile(open) }
       durable = nil
     }
-    SystemCalls.closeFile(descriptor)
+    SystemCalls.unlockAndCloseFile(descriptor)
   }
 
   package func close() {

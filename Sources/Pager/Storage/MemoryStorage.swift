@@ -20,12 +20,12 @@ package final class MemoryStorage: Storage {
 
     let base: UnsafeMutableRawPointer
     let reservedByteCount: Int
-    let state: Mutex<State>
+    let state: Locked<State>
 
     init(reservedByteCount: Int, capacityByteCount: Int) throws(SystemError) {
       base = try SystemCalls.mapAnonymous(byteCount: reservedByteCount)
       self.reservedByteCount = reservedByteCount
-      state = Mutex(State(capacityByteCount: capacityByteCount))
+      state = Locked(State(capacityByteCount: capacityByteCount))
     }
 
     deinit {

@@ -107,6 +107,9 @@ package enum SystemCalls {
 
   // MARK: Descriptors
 
+  /// `F_OFD_SETLK` of Linux, which its module map leaves out.
+  private static let setOpenFileLock: Int32 = 37
+
   /// Opens a file, never as a controlling terminal, never waiting for a pipe's other end.
   static func openFile(
     _ path: String, writable: Bool, creating: Bool = false, durable: Bool = false
@@ -136,6 +139,24 @@ package enum SystemCalls {
       closeFile(candidate)
       throw error
     }
+  }
+
+  /// Gives up the open file's locks, and closes it.
+  ///
+  /// Closing alone isn't enough: while another thread starts a process, the child has a copy of
+  /// the descriptor from its fork to its exec, and the lock would live as long as that copy.
+  static func unlockAndCloseFile(_ descriptor: Int32) {
+    #if os(Linux) || os(Android)
+      var request = flock()
+      request.l_type = Int16(truncatingIfNeeded: Int(F_UNLCK))
+      request.l_whence = Int16(truncatingIfNeeded: Int(SEEK_SET))
+      withUnsafeMutablePointer(to: &request) { pointer in
+        _ = fcntl(descriptor, setOpenFileLock, UnsafeMutableRawPointer(pointer))
+      }
+    #else
+      _ = flock(descriptor, LOCK_UN)
+    #endif
+    closeFile(descriptor)
   }
 
   /// Closes the descriptor, once: after an interruption it is closed too.
@@ -258,7 +279,6 @@ package enum SystemCalls {
   ) throws(SystemError) -> Bool {
     do throws(SystemError) {
       #if os(Linux) || os(Android)
-        let setOpenFileLock: Int32 = 37  // F_OFD_SETLK, which the module map leaves out
         var request = flock()
         request.l_type = Int16(truncatingIfNeeded: lock == .shared ? Int(F_RDLCK) : Int(F_WRLCK))
         request.l_whence = Int16(truncatingIfNeeded: Int(SEEK_SET))
