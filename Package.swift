@@ -38,6 +38,9 @@ let package = Package(
       name: "BTreeKVTests", dependencies: ["BTreeKV", "Pager", "TestSupport"],
       swiftSettings: settings + latchSettings),
     .testTarget(
+      name: "CrashTests", dependencies: ["Pager", "BTreeKV", "TestSupport"],
+      path: "Tests/CrashTests", swiftSettings: settings + latchSettings),
+    .testTarget(
       name: "ToolTests", dependencies: ["BTreeKV", "kvtool", "Demo", "TestSupport"],
       swiftSettings: settings),
   ],

@@ -1,0 +1,56 @@
+import Foundation
+import Testing
+
+@testable import BTreeKV
+@testable import Pager
+
+/// Power cuts and deaths of the process at any instant, seeded. `BTREEKV_LONG=1` runs many more.
+@Suite struct CrashTests {
+  static let isLong = ProcessInfo.processInfo.environment["BTREEKV_LONG"] != nil
+
+  struct Case: Sendable, CustomTestStringConvertible {
+    var durability: Database.Durability
+    var seed: UInt64
+    var testDescription: String { "\(durability) seed \(seed)" }
+  }
+
+  static let cases: [Case] = Database.Durability.allCases.flatMap { durability in
+    (1...(isLong ? 200 : 7)).map { Case(durability: durability, seed: UInt64($0)) }
+  }
+
+  /// PROTOCOL A1, B1 to B6, C3, C7, C9, E1 to E7: at whatever instant the power goes, the file opens
+  /// whole, holds the state after some operation, and all that was promised.
+  @Test(arguments: cases) func anyCrashLeavesAWholeFile(_ test: Case) throws {
+    var workload = try CrashWorkload(seed: test.seed, durability: test.durability)
+    try workload.run(CrashTests.isLong ? 900 : 350)
+    var tally = CrashCheck.Tally()
+    let problems = CrashCheck.problems(
+      of: workload, images: CrashTests.isLong ? 1000 : 75, tally: &tally)
+    #expect(problems.isEmpty, "\(problems.joined(separator: "\n"))")
+  }
+
+  /// PROTOCOL B9, C9: a crash while the file is being created, at each of the steps.
+  @Test(arguments: [4096, 8192, 16384, 65536])
+  func creationCanCrashAnywhere(pageSize: Int) throws {
+    let storage = try RecordingStorage()
+    var options = Database.Options()
+    options.pageSize = pageSize
+    let database = try Database.open(
+      storage: storage, options: options, hasBackgroundThreads: false)
+    database.pager.abandon()
+    var simulator = CrashSimulator(storage.recorder)
+    for step in 0...storage.recorder.eventCount {
+      simulator.advance(to: step)
+      for seed in 0..<40 as Range<UInt64> {
+        let image = simulator.image(seed: seed)
+        do {
+          let memory = try MemoryStorage(contents: image.contents)
+          let (digest, _) = try CrashCheck.content(of: memory, options)
+          #expect(digest.count == 0)
+        } catch {
+          Issue.record("page size \(pageSize), step \(step), image \(seed): \(error)")
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,222 @@
+import Foundation
+import Synchronization
+
+@testable import Pager
+
+/// One thing that happened to a file, in the order in which it did.
+enum StorageEvent: Sendable {
+  /// Bytes handed to the operating system, or stored through a mapping.
+  case write(offset: Int, bytes: [UInt8])
+  /// Bytes that were on the medium when the call returned.
+  case durableWrite(offset: Int, bytes: [UInt8])
+  /// The file got this length.
+  case resize(Int)
+  /// Everything before is on the medium once this has returned.
+  case synchronize
+}
+
+/// What happened to one file over all of its openings.
+///
+/// Stores through mappings are no calls, so the recorder compares what is mapped with a shadow of
+/// the file whenever it is called, and when somebody says `mark()`.
+final class Recorder: Sendable {
+  private struct State {
+    var events: [StorageEvent] = []
+    var shadow: [UInt8]
+    var mappings: [(base: UInt, offset: Int, byteCount: Int)] = []
+  }
+
+  static let sectorByteCount = 512
+
+  /// What the file held on the medium before the first event.
+  let initialContents: [UInt8]
+  private let state: Mutex<State>
+
+  init(contents: [UInt8]) {
+    initialContents = contents
+    state = Mutex(State(shadow: contents))
+  }
+
+  /// The events so far.
+  var events: [StorageEvent] { state.withLock { $0.events } }
+  /// How many events there were so far.
+  var eventCount: Int { state.withLock { $0.events.count } }
+
+  /// Records what was stored through mappings since the last event.
+  func mark() { state.withLock { Self.recordMappings(&$0) } }
+
+  func record(_ event: StorageEvent) {
+    state.withLock { state in
+      Self.recordMappings(&state)
+      state.events.append(event)
+      switch event {
+      case .write(let offset, let bytes), .durableWrite(let offset, let bytes):
+        Self.apply(bytes, at: offset, to: &state.shadow)
+      case .resize(let count):
+        Self.resize(&state.shadow, to: count)
+      case .synchronize:
+        break
+      }
+    }
+  }
+
+  func addMapping(_ base: UnsafeMutableRawPointer, offset: Int, byteCount: Int) {
+    state.withLock { $0.mappings.append((UInt(bitPattern: base), offset, byteCount)) }
+  }
+
+  func removeMapping(_ base: UnsafeMutableRawPointer) {
+    state.withLock { state in
+      Self.recordMappings(&state)
+      if let index = state.mappings.firstIndex(where: { $0.base == UInt(bitPattern: base) }) {
+        state.mappings.remove(at: index)
+      }
+    }
+  }
+
+  static func apply(_ bytes: [UInt8], at offset: Int, to file: inout [UInt8]) {
+    if file.count < offset + bytes.count { resize(&file, to: offset + bytes.count) }
+    file.withUnsafeMutableBytes { file in
+      UnsafeMutableRawBufferPointer(rebasing: file[offset..<offset + bytes.count])
+        .copyBytes(from: bytes)
+    }
+  }
+
+  static func resize(_ file: inout [UInt8], to count: Int) {
+    if count > file.count {
+      file.append(contentsOf: repeatElement(0, count: count - file.count))
+    } else {
+      file.removeLast(file.count - count)
+    }
+  }
+
+  private static func recordMappings(_ state: inout State) {
+    for mapping in state.mappings {
+      guard let base = UnsafeRawPointer(bitPattern: mapping.base) else { continue }
+      let end = min(mapping.offset + mapping.byteCount, state.shadow.count)
+      var offset = mapping.offset
+      while offset < end {
+        let memory = base + (offset - mapping.offset)
+        let step = min(4096, end - offset)
+        let changed = changedSectors(memory, offset: offset, count: step, in: &state.shadow)
+        state.events.append(contentsOf: changed)
+        offset += step
+      }
+    }
+  }
+
+  /// The sectors of a piece that differ from the shadow, which is brought up to date.
+  private static func changedSectors(
+    _ memory: UnsafeRawPointer, offset: Int, count: Int, in shadow: inout [UInt8]
+  ) -> [StorageEvent] {
+    shadow.withUnsafeMutableBytes { shadow in
+      let old = UnsafeMutableRawBufferPointer(rebasing: shadow[offset..<offset + count])
+      let new = UnsafeRawBufferPointer(start: memory, count: count)
+      guard isDifferent(UnsafeRawBufferPointer(old), new) else { return [] }
+      var events: [StorageEvent] = []
+      for start in stride(from: 0, to: count, by: sectorByteCount) {
+        let range = start..<min(count, start + sectorByteCount)
+        let sector = UnsafeRawBufferPointer(rebasing: new[range])
+        guard isDifferent(UnsafeRawBufferPointer(rebasing: old[range]), sector) else { continue }
+        UnsafeMutableRawBufferPointer(rebasing: old[range]).copyMemory(from: sector)
+        events.append(.write(offset: offset + start, bytes: Array(sector)))
+      }
+      return events
+    }
+  }
+
+  private static func isDifferent(
+    _ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer
+  ) -> Bool {
+    guard let left = a.baseAddress, let right = b.baseAddress else { return false }
+    return memcmp(left, right, a.count) != 0
+  }
+}
+
+/// A storage in memory that records all that happens to it.
+final class RecordingStorage: Storage {
+  let recorder: Recorder
+  private let base: MemoryStorage
+
+  init(contents: [UInt8] = []) throws(PagerError) {
+    base = try MemoryStorage(contents: contents)
+    recorder = Recorder(contents: contents)
+  }
+
+  private init(base: MemoryStorage, recorder: Recorder) {
+    self.base = base
+    self.recorder = recorder
+  }
+
+  /// The same file, opened again.
+  func reopen() -> RecordingStorage {
+    RecordingStorage(base: base.reopen(), recorder: recorder)
+  }
+
+  /// What the file holds now, for who sees the operating system's view of it.
+  var contents: [UInt8] { base.copyOfContents() }
+
+  /// The size of the "disk".
+  var capacityByteCount: Int {
+    get { base.capacityByteCount }
+    set { base.capacityByteCount = newValue }
+  }
+
+  var path: String { base.path }
+  var isReadOnly: Bool { base.isReadOnly }
+  func byteCount() throws(PagerError) -> Int { try base.byteCount() }
+  func allocatedByteCount() throws(PagerError) -> Int { try base.allocatedByteCount() }
+
+  func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws(PagerError) {
+    try base.read(into: buffer, at: offset)
+  }
+
+  func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(PagerError) {
+    recorder.mark()
+    try base.write(bytes, at: offset)
+    recorder.record(.write(offset: offset, bytes: Array(bytes)))
+  }
+
+  func writeDurably(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(PagerError) {
+    recorder.mark()
+    try base.writeDurably(bytes, at: offset)
+    recorder.record(.durableWrite(offset: offset, bytes: Array(bytes)))
+  }
+
+  func synchronize() throws(PagerError) {
+    try base.synchronize()
+    recorder.record(.synchronize)
+  }
+
+  func synchronizeDirectory() throws(PagerError) { try base.synchronizeDirectory() }
+
+  func allocate(byteRange: Range<Int>) throws(PagerError) {
+    let old = try base.byteCount()
+    try base.allocate(byteRange: byteRange)
+    if byteRange.upperBound > old { recorder.record(.resize(byteRange.upperBound)) }
+  }
+
+  func truncate(to byteCount: Int) throws(PagerError) {
+    recorder.mark()
+    try base.truncate(to: byteCount)
+    recorder.record(.resize(byteCount))
+  }
+
+  func map(byteRange: Range<Int>, writable: Bool) throws(PagerError) -> UnsafeMutableRawPointer {
+    let address = try base.map(byteRange: byteRange, writable: writable)
+    if writable {
+      recorder.addMapping(address, offset: byteRange.lowerBound, byteCount: byteRange.count)
+    }
+    return address
+  }
+
+  func unmap(_ base: UnsafeMutableRawPointer, byteCount: Int) {
+    recorder.removeMapping(base)
+    self.base.unmap(base, byteCount: byteCount)
+  }
+
+  func prefault(_ base: UnsafeMutableRawPointer, byteCount: Int) {
+    self.base.prefault(base, byteCount: byteCount)
+  }
+
+  func close() { base.close() }
+}
