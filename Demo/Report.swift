@@ -63,8 +63,8 @@ struct Report {
     }
     let milliseconds = decimal(reads.seconds * 1000, places: 0)
     line("mixed: \(milliseconds) ms (reads=\(readRate) op/s, writes=\(writeRate) op/s)")
-    if let latencies = reads.latencies { line("  of reads:") ; line(latencies: latencies) }
-    if let latencies = writes.latencies { line("  of writes:") ; line(latencies: latencies) }
+    if let latencies = reads.latencies { line("  of reads:"); line(latencies: latencies) }
+    if let latencies = writes.latencies { line("  of writes:"); line(latencies: latencies) }
   }
 
   func summary(_ summary: Summary) {

@@ -81,11 +81,12 @@ import Testing
     #expect(other.count == 100_001 && other.percentile(0.5) == histogram.percentile(0.5))
   }
 
-  @Test(arguments: [
-    ("1000000", 1_000_000), ("1_000_000", 1_000_000), ("1M", 1_000_000), ("10m", 10_000_000),
-    ("2k", 2000), ("3G", 3_000_000_000), ("", nil), ("M", nil), ("_1", nil), ("1_", nil),
-    ("-1", nil), ("1.5M", nil), ("99999999999999999999", nil), ("9223372036854775807K", nil),
-  ] as [(String, Int?)])
+  @Test(
+    arguments: [
+      ("1000000", 1_000_000), ("1_000_000", 1_000_000), ("1M", 1_000_000), ("10m", 10_000_000),
+      ("2k", 2000), ("3G", 3_000_000_000), ("", nil), ("M", nil), ("_1", nil), ("1_", nil),
+      ("-1", nil), ("1.5M", nil), ("99999999999999999999", nil), ("9223372036854775807K", nil),
+    ] as [(String, Int?)])
   func wholeNumbersHaveUnitsAndUnderscores(text: String, number: Int?) {
     #expect(parseWholeNumber(text) == number)
   }

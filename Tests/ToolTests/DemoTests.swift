@@ -15,7 +15,8 @@ import Testing
   // MARK: - Text
 
   @Test func textSpeaksInTheMannerOfTheSeed() throws {
-    let result = try demo("--count", "20000", "--phases", "insert,lookup,ascending,descending,step,remove")
+    let result = try demo(
+      "--count", "20000", "--phases", "insert,lookup,ascending,descending,step,remove")
     #expect(result.status == 0, "\(result.error)")
     let rate = #"\(rate=[0-9]+ op/s\)"#
     let patterns = [
@@ -78,7 +79,8 @@ import Testing
   }
 
   @Test func latencyAddsPercentilesToEachPhase() throws {
-    let result = try demo("--count", "5000", "--json", "--latency", "--threads", "1,1", "--seconds", "0.2")
+    let result = try demo(
+      "--count", "5000", "--json", "--latency", "--threads", "1,1", "--seconds", "0.2")
     #expect(result.status == 0, "\(result.error)")
     for object in try parseLines(result).dropLast() {
       let prefixes = object["phase"] as? String == "mixed" ? ["read_", "write_"] : [""]
@@ -128,7 +130,8 @@ import Testing
     let byteCount = try FileManager.default.attributesOfItem(atPath: path)[.size] as? Int
     #expect(try parseLines(loaded).last?["file_bytes"] as? Int == byteCount)
 
-    let read = try demo("--count", "5000", "--phases", "lookup,ascending,verify", "--keep", "--json")
+    let read = try demo(
+      "--count", "5000", "--phases", "lookup,ascending,verify", "--keep", "--json")
     #expect(read.status == 0, "\(read.error)")
     let names = ["lookup", "ascending", "verify", "summary"]
     #expect(try parseLines(read).map { $0["phase"] as? String } == names)

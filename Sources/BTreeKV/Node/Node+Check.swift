@@ -22,31 +22,8 @@ extension Node {
     guard node.garbage <= heapEnd - heapStart else {
       return "a page's header claims more garbage than it has cells"
     }
-    // The cells must tile part of the heap: sum and bitmap show that none overlap.
-    var taken = 0
-    var starts: [(start: Int, end: Int)] = []
-    starts.reserveCapacity(count)
-    for index in 0..<count {
-      let slot = node.slot(index)
-      let offset = slot.offset
-      guard offset >= heapStart, offset <= heapEnd,
-        let (suffixLength, size) = checkedCell(page, slot, heapEnd: heapEnd, isLeaf: isLeaf)
-      else { return "a cell of a page lies outside it" }
-      guard suffixLength >= 4 || UInt64(slot.head) << UInt64(32 + 8 * suffixLength) == 0 else {
-        return "a head of a page does not belong to its key"
-      }
-      taken += size
-      starts.append((offset, offset + size))
-      if index > 0, node.head(index) < node.head(index - 1) {
-        return "the heads of a page are out of order"
-      }
-    }
-    guard taken + node.garbage == heapEnd - heapStart else {
-      return "the cells and the garbage of a page do not add up"
-    }
-    starts.sort { $0.start < $1.start }
-    for index in 1..<max(1, count) where starts[index].start < starts[index - 1].end {
-      return "two cells of a page overlap"
+    if let problem = node.cellProblem(page, count: count, heapEnd: heapEnd, isLeaf: isLeaf) {
+      return problem
     }
     if count > hintCount {
       let distance = count / (hintCount + 1)
@@ -58,6 +35,52 @@ extension Node {
       }
     }
     return node.orderProblem(count: count, isLeaf: isLeaf)
+  }
+
+  /// Whether each cell lies in the heap, none overlap, and they and the garbage fill it.
+  private func cellProblem(
+    _ page: UnsafeRawBufferPointer, count: Int, heapEnd: Int, isLeaf: Bool
+  ) -> String? {
+    // A bit for each byte that a cell has taken.
+    withUnsafeTemporaryAllocation(of: UInt64.self, capacity: page.count / 64 + 1) { bits in
+      bits.initialize(repeating: 0)
+      var taken = 0
+      var previous: UInt32 = 0
+      for index in 0..<count {
+        let slot = slot(index)
+        guard slot.offset >= heapStart, slot.offset <= heapEnd,
+          let (suffixLength, size) = Self.checkedCell(page, slot, heapEnd: heapEnd, isLeaf: isLeaf)
+        else { return "a cell of a page lies outside it" }
+        guard suffixLength >= 4 || UInt64(slot.head) << UInt64(32 + 8 * suffixLength) == 0 else {
+          return "a head of a page does not belong to its key"
+        }
+        guard Self.take(slot.offset, size, in: bits) else { return "two cells of a page overlap" }
+        taken += size
+        guard previous <= slot.head else { return "the heads of a page are out of order" }
+        previous = slot.head
+      }
+      guard taken + garbage == heapEnd - heapStart else {
+        return "the cells and the garbage of a page do not add up"
+      }
+      return nil
+    }
+  }
+
+  /// Sets the bits of a run of bytes; false when any of them is set.
+  private static func take(
+    _ start: Int, _ byteCount: Int, in bits: UnsafeMutableBufferPointer<UInt64>
+  ) -> Bool {
+    var place = start
+    let end = start + byteCount
+    while place < end {
+      let bit = place & 63
+      let count = min(64 - bit, end - place)
+      let mask = (UInt64.max >> UInt64(64 - count)) << UInt64(bit)
+      if bits[place >> 6] & mask != 0 { return false }
+      bits[place >> 6] |= mask
+      place += count
+    }
+    return true
   }
 
   /// The length of the key after the prefix and the size of a slot's cell, or nil when the cell
