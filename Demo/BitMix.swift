@@ -2,9 +2,9 @@
 
 /// A keyed permutation of the numbers below a power of two, and its inverse.
 ///
-/// Two multiplications by odd constants between folds of the upper half into the lower, the scheme of
-/// the 64-bit finalisers of MurmurHash3 and SplitMix64, at any width. Each stage has an inverse: an odd
-/// number has one modulo a power of two, and a fold by half of the width or more is its own.
+/// Two multiplications by odd constants between folds of the upper half into the lower, the scheme
+/// of the 64-bit finalisers of MurmurHash3 and SplitMix64, at any width. Each stage has an inverse:
+/// an odd number has one modulo a power of two, and a fold by half of the width or more is its own.
 struct BitMix: Sendable {
   private let mask: UInt64
   private let fold: UInt64

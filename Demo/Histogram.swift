@@ -25,9 +25,7 @@ struct Histogram: Sendable {
     maximum = max(maximum, other.maximum)
   }
 
-  /// The value that this share of the values do not exceed; as much as 1/64 above the exact one.
-  ///
-  /// - Parameter share: 0...1, such as 0.99.
+  /// The value that this share (0...1) of the values do not exceed, up to 1/64 too large.
   func percentile(_ share: Double) -> UInt64 {
     let rank = UInt64((share * Double(count)).rounded(.up))
     var seen: UInt64 = 0

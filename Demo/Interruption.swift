@@ -10,8 +10,8 @@ import Synchronization
 
 private let signalCount = Atomic<Int>(0)
 
-/// Ctrl-C and `kill`: the first asks the demo to finish its operation and close the file; the second
-/// ends the process at once, which the engine must survive as well.
+/// Ctrl-C and `kill`: the first asks the demo to finish its operation and close the file; the
+/// second ends the process at once, which the file must survive as well.
 enum Interruption {
   static let exitStatus: Int32 = 130
 
@@ -29,7 +29,7 @@ enum Interruption {
         if earlier > 0 { _exit(Interruption.exitStatus) }
       }
     }
-    // A process started from a thread with blocked signals, as those of Dispatch are, inherits that.
+    // A process that is started from a thread with blocked signals, as Dispatch's are, inherits it.
     sigprocmask(SIG_UNBLOCK, &signals, nil)
   }
 }

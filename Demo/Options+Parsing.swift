@@ -1,9 +1,11 @@
 import BTreeKV
 
 extension Options {
-  /// What a command line asks for; nil when it asks for help.
+  /// Reads a command line, in which `--name value` and `--name=value` mean the same.
   ///
-  /// - Parameter arguments: Without the program's name. `--name value` and `--name=value` both do.
+  /// - Parameter arguments: Without the program's name.
+  /// - Returns: What it asks for; nil when that is help.
+  /// - Throws: Why it can't be followed.
   static func parse(_ arguments: some Sequence<String>) throws(UsageError) -> Options? {
     var options = Options()
     var isMixed = false

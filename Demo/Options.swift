@@ -43,7 +43,8 @@ struct Options: Equatable {
     them, checks every answer and says how long it took.
 
       --count N                pairs; 1000000, 1_000_000 and 1M are the same (default 1M)
-      --path FILE              the database (default \(defaultPath)); removed at the end unless --keep
+      --path FILE              the database (default \(defaultPath)); removed at the end
+                               unless --keep
       --page-size BYTES        of a new file: a power of two, 4096...65536
       --durability WHICH       flush (default), sync or none
       --cache-mib N            memory for pages, in MiB (default 256)
@@ -51,8 +52,8 @@ struct Options: Equatable {
       --key-bytes N            (default 8)
       --value-bytes N          (default 8)
       --seed N                 of keys, values and orders (default 42)
-      --phases LIST            of insert,lookup,ascending,descending,step,mixed,verify,remove; they run
-                               in this order (default: all but mixed and verify)
+      --phases LIST            of insert,lookup,ascending,descending,step,mixed,verify,remove;
+                               they run in this order (default: all but mixed and verify)
       --threads READERS,WRITERS  adds the phase mixed with so many threads
       --writes WHICH           of mixed: update (default) pairs, or insert new ones
       --seconds S              that mixed lasts (default 2)

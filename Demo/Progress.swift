@@ -1,7 +1,8 @@
 /// Watches a phase from within its loop: notices Ctrl-C and draws a line on a terminal.
 ///
-/// The loop compares its position with `nextCheck` and calls `check` when it gets there; the distance
-/// adapts so that a check comes every few milliseconds, and never later than after 1024 operations.
+/// The loop compares its position with `nextCheck` and calls `check` when it gets there; the
+/// distance adapts so that a check comes every few milliseconds, never later than after 1024
+/// operations.
 struct Progress {
   private(set) var nextCheck: UInt64 = 0
   private let phase: String

@@ -57,7 +57,8 @@ struct Report {
       line(
         """
         {"phase":"mixed","reads_per_second":\(readRate),"writes_per_second":\(writeRate)\
-        \(latencies(reads.latencies, prefix: "read_"))\(latencies(writes.latencies, prefix: "write_"))}
+        \(latencies(reads.latencies, prefix: "read_"))\
+        \(latencies(writes.latencies, prefix: "write_"))}
         """)
       return
     }
@@ -95,7 +96,8 @@ struct Report {
   private func latencies(_ histogram: Histogram?, prefix: String) -> String {
     guard let histogram else { return "" }
     return """
-      ,"\(prefix)p50_ns":\(histogram.percentile(0.5)),"\(prefix)p99_ns":\(histogram.percentile(0.99)),\
+      ,"\(prefix)p50_ns":\(histogram.percentile(0.5)),\
+      "\(prefix)p99_ns":\(histogram.percentile(0.99)),\
       "\(prefix)p999_ns":\(histogram.percentile(0.999)),"\(prefix)max_ns":\(histogram.maximum)
       """
   }

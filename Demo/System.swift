@@ -98,7 +98,7 @@ private final class ThreadBody {
   init(_ run: @escaping @Sendable () -> Void) { self.run = run }
 }
 
-/// Starts a thread of its own for blocking work; tasks would share a pool of as many threads as cores.
+/// Starts a thread for blocking work; tasks would share a pool of as many threads as cores.
 func startThread(_ body: @escaping @Sendable () -> Void) -> pthread_t? {
   let argument = Unmanaged.passRetained(ThreadBody(body)).toOpaque()
   #if os(Linux)

@@ -2,8 +2,8 @@
 //
 // key    random:    BitMix of the index in big-endian order, at most 8 bytes, then filler
 //        ascending: the index in big-endian order, zeros before it
-// value  40 bits that follow from the index, 24 bits of generation (0 when loaded, more when a writer
-//        thread has replaced it), in big-endian order and cut to length, then filler
+// value  40 bits that follow from the index, 24 bits of generation (0 when loaded, more when a
+//        writer thread has replaced it), in big-endian order and cut to length, then filler
 
 struct Workload: Sendable {
   enum Keys: String, Sendable, CaseIterable {
@@ -131,9 +131,7 @@ struct Workload: Sendable {
     }
   }
 
-  /// Whether these are the bytes of the index's value.
-  ///
-  /// - Parameter generation: Which one; nil accepts a value of any.
+  /// Whether these are the bytes of the index's value of a generation, or of any if that is nil.
   @inline(__always)
   func valueMatches(_ index: UInt64, _ value: RawSpan, generation: UInt64?) -> Bool {
     guard value.byteCount == valueByteCount else { return false }

@@ -3,8 +3,8 @@ import BTreeKV
 extension Bench {
   /// Walks all pairs in order with the cursor.
   ///
-  /// Every key must be one of the workload's and beyond the one before it, and every value that key's;
-  /// with the right number of them they are then exactly the pairs that were inserted.
+  /// Every key must be one of the workload's and beyond the one before it, and every value that
+  /// key's; with the right number of them they are then exactly the pairs that were inserted.
   func scanAll(reversed: Bool) throws {
     let phase: Options.Phase = reversed ? .descending : .ascending
     var scan = Scan(bench: self, phase: phase, isReversed: reversed)

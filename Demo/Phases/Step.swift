@@ -3,8 +3,8 @@ import BTreeKV
 extension Bench {
   /// Walks by `above` and `below`, a step at a time, from random places.
   ///
-  /// A walk goes up from a stored key and back down as many steps; the way down must end where the way
-  /// up began, so an entry left out or met twice on either way is noticed.
+  /// A walk goes up from a stored key and back down as many steps; the way down must end where the
+  /// way up began, so an entry left out or met twice on either way is noticed.
   func stepThroughSome() throws {
     let stepCount = min(workload.count, 100_000)
     guard let max = try database.max(), let maxWord = workload.keyWord(of: max.key.span.bytes)

@@ -24,6 +24,8 @@ struct ToolNotFound: Error, CustomStringConvertible {
 ///   - arguments: What follows the name on its command line.
 ///   - input: Text for its standard input, which is empty otherwise.
 ///   - directory: Its working directory; nil keeps the test's own.
+/// - Returns: What it left.
+/// - Throws: If it isn't built or can't be started.
 func runTool(
   _ name: String, _ arguments: [String], input: String? = nil, directory: String? = nil
 ) throws -> ToolResult {

@@ -46,7 +46,7 @@ extension Node {
     (place + 8).copyMemory(from: place, byteCount: (count &- index) &* 8)
     place.storeBytes(of: slot.word, as: UInt64.self)
     self.count = count &+ 1
-    refreshHints(count: count &+ 1)
+    refreshHints(behind: index, oldCount: count, count: count &+ 1)
   }
 
   /// Removes slot `index`; its cell becomes garbage.
@@ -63,7 +63,7 @@ extension Node {
     let place = slots + index &* 8
     place.copyMemory(from: place + 8, byteCount: (count &- index &- 1) &* 8)
     self.count = count &- 1
-    refreshHints(count: count &- 1)
+    refreshHints(behind: index, oldCount: count, count: count &- 1)
   }
 
   /// Overwrites the payload of a slot with one of the same length.

@@ -163,17 +163,35 @@ extension Node {
     return isFound ? index : max(0, index &- 1)
   }
 
-  /// Fills the hints after the slots changed from `index` on.
+  /// Fills all hints.
   @inline(__always)
   func refreshHints(count: Int) {
+    fillHints(from: 0, count: count)
+  }
+
+  /// Brings the hints up to date after a slot was inserted or removed at `index`.
+  ///
+  /// Only those behind it have moved, unless the distance between them has changed: the slots in
+  /// front are not touched, which would cost a cache miss each.
+  @inline(__always)
+  func refreshHints(behind index: Int, oldCount: Int, count: Int) {
+    let divisor = Self.hintCount + 1
+    let distance = count / divisor
+    let isSame = distance == oldCount / divisor && distance > 0
+    // The first hint whose slot, distance × (hint + 1), is not in front of the change.
+    fillHints(from: isSame ? max(0, (index &+ distance &- 1) / distance &- 1) : 0, count: count)
+  }
+
+  @inline(__always)
+  private func fillHints(from first: Int, count: Int) {
     guard count > Self.hintCount else { return }
     let distance = count / (Self.hintCount + 1)
     let hints = base + Self.hintsOffset
-    var index = 0
-    while index < Self.hintCount {
+    var hint = first
+    while hint < Self.hintCount {
       hints.storeBytes(
-        of: head(distance &* (index &+ 1)), toByteOffset: index &* 4, as: UInt32.self)
-      index &+= 1
+        of: head(distance &* (hint &+ 1)), toByteOffset: hint &* 4, as: UInt32.self)
+      hint &+= 1
     }
   }
 }
