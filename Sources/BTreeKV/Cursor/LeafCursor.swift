@@ -22,8 +22,8 @@ final class LeafCursor {
   private let copy: UnsafeMutableRawPointer
   /// Prefix, head and tail of the current key, joined; the prefix stays over a whole leaf.
   private let keyBuffer: UnsafeMutableRawPointer
-  private(set) var count = 0
-  private var prefixLength = 0
+  /// The copied leaf's, behind a pointer since the runtime would check each access to a variable.
+  private let counts: UnsafeMutablePointer<(count: Int, prefixLength: Int)>
   /// The separators around the copied leaf; nil at the ends of the tree.
   private(set) var lowerFence: [UInt8]?
   private(set) var upperFence: [UInt8]?
@@ -33,17 +33,22 @@ final class LeafCursor {
     self.tree = tree
     self.root = root
     pageByteCount = tree.pageByteCount
+    counts = .allocate(capacity: 1)
+    counts.initialize(to: (0, 0))
     copy = .allocate(byteCount: pageByteCount, alignment: 64)
     // A suffix of fewer than four bytes is stored as a whole head.
     keyBuffer = .allocate(byteCount: pageByteCount + 8, alignment: 8)
   }
 
   deinit {
+    counts.deallocate()
     copy.deallocate()
     keyBuffer.deallocate()
   }
 
   private var node: Node { Node(copy) }
+  @inline(__always) var count: Int { counts.pointee.count }
+  @inline(__always) private var prefixLength: Int { counts.pointee.prefixLength }
 
   /// Which leaf to go to.
   enum Target {
@@ -88,8 +93,7 @@ final class LeafCursor {
       guard tree.pool.endRead(visit.page.id, visit.version), isGood else { continue }
       lowerFence = lower
       upperFence = upper
-      count = node.count
-      prefixLength = node.prefixLength
+      counts.pointee = (node.count, node.prefixLength)
       let prefix = node.prefix(pageByteCount)
       if let from = prefix.baseAddress {
         keyBuffer.copyMemory(from: from, byteCount: prefix.count)

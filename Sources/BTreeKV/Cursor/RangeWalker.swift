@@ -10,44 +10,61 @@ final class RangeWalker {
   private let readsValues: Bool
   private var hasStarted = false
   private var isFinished = false
-  /// The next slot, and where the slots of this leaf end that belong to the range.
-  private var index = 0
-  private var stop = 0
 
+  /// Where the walk is. Behind a pointer, since the runtime would check each access to a class's
+  /// variables.
+  @usableFromInline struct Position {
+    /// The next slot, and where the slots of this leaf end that belong to the range.
+    var index = 0
+    var stop = 0
+    /// The current key: valid until the next step.
+    @usableFromInline var key = UnsafeRawBufferPointer(start: nil, count: 0)
+    /// The current value: valid until the next step.
+    @usableFromInline var value = UnsafeRawBufferPointer(start: nil, count: 0)
+
+    init() {}
+  }
+
+  @usableFromInline let position: UnsafeMutablePointer<Position>
   /// The current key: valid until the next step.
-  @usableFromInline var key = UnsafeRawBufferPointer(start: nil, count: 0)
+  @inlinable var key: UnsafeRawBufferPointer { position.pointee.key }
   /// The current value: valid until the next step.
-  @usableFromInline var value = UnsafeRawBufferPointer(start: nil, count: 0)
+  @inlinable var value: UnsafeRawBufferPointer { position.pointee.value }
   private var largeValue: UnsafeMutableRawBufferPointer?
 
   init(
     _ tree: Tree, _ range: KeyRange, isReversed: Bool, readsValues: Bool
   ) throws(PagerError) {
     snapshot = try Snapshot(tree)
+    position = .allocate(capacity: 1)
+    position.initialize(to: Position())
     leaf = LeafCursor(tree: tree, root: snapshot.root)
     self.range = range
     self.isReversed = isReversed
     self.readsValues = readsValues
   }
 
-  deinit { largeValue?.deallocate() }
+  deinit {
+    largeValue?.deallocate()
+    position.deallocate()
+  }
 
   /// Goes on to the next entry; false at the end.
   @usableFromInline func step() throws(DatabaseError) -> Bool {
     if isReversed {
-      while index <= stop {
+      while position.pointee.index <= position.pointee.stop {
         guard try converting({ () throws(PagerError) in try previousLeaf() }) else { return false }
       }
-      index &-= 1
+      position.pointee.index &-= 1
     } else {
-      while index >= stop {
+      while position.pointee.index >= position.pointee.stop {
         guard try converting({ () throws(PagerError) in try nextLeaf() }) else { return false }
       }
     }
-    let entry = leaf.entry(index)
-    if !isReversed { index &+= 1 }
-    key = entry.key
-    value = entry.payload
+    let entry = leaf.entry(position.pointee.index)
+    if !isReversed { position.pointee.index &+= 1 }
+    position.pointee.key = entry.key
+    position.pointee.value = entry.payload
     if entry.isLarge { try converting { () throws(PagerError) in try loadLarge(entry.payload) } }
     return true
   }
@@ -55,7 +72,7 @@ final class RangeWalker {
   private func loadLarge(_ payload: UnsafeRawBufferPointer) throws(PagerError) {
     largeValue?.deallocate()
     largeValue = nil
-    value = UnsafeRawBufferPointer(start: nil, count: 0)
+    position.pointee.value = UnsafeRawBufferPointer(start: nil, count: 0)
     guard readsValues else { return }
     guard let large = LargeValue(payload, pageByteCount: leaf.pageByteCount) else {
       throw PagerError(.corrupted, "the reference to a value's bytes makes no sense")
@@ -64,44 +81,44 @@ final class RangeWalker {
     let room = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count, alignment: 16)
     room.copyBytes(from: bytes)
     largeValue = room
-    value = UnsafeRawBufferPointer(room)
+    position.pointee.value = UnsafeRawBufferPointer(room)
   }
 
   /// Copies the next leaf with entries of the range; false when there is none.
   private func nextLeaf() throws(PagerError) -> Bool {
     if isFinished { return false }
     if hasStarted {
-      guard stop == leaf.count, let fence = leaf.upperFence, isBelowUpper(fence) else {
+      guard position.pointee.stop == leaf.count, let fence = leaf.upperFence, isBelowUpper(fence) else {
         return finish()
       }
       guard try load(fence, .holding) else { return finish() }
-      index = 0
+      position.pointee.index = 0
     } else {
       hasStarted = true
       let lower = range.lower ?? []
       guard try load(lower, .holding) else { return finish() }
-      index = lower.withUnsafeBytes { leaf.lowerBound($0).index }
+      position.pointee.index = lower.withUnsafeBytes { leaf.lowerBound($0).index }
     }
-    stop = range.upper.map { $0.withUnsafeBytes { leaf.lowerBound($0).index } } ?? leaf.count
+    position.pointee.stop = range.upper.map { $0.withUnsafeBytes { leaf.lowerBound($0).index } } ?? leaf.count
     return true
   }
 
-  /// The same backwards: `index` is one behind the next slot, `stop` the first that belongs.
+  /// The same backwards: the index is one behind the next slot, `stop` the first that belongs.
   private func previousLeaf() throws(PagerError) -> Bool {
     if isFinished { return false }
     if hasStarted {
-      guard stop == 0, let fence = leaf.lowerFence, isAboveLower(fence),
+      guard position.pointee.stop == 0, let fence = leaf.lowerFence, isAboveLower(fence),
         try load(fence, .below)
       else { return finish() }
-      index = leaf.count
+      position.pointee.index = leaf.count
     } else {
       hasStarted = true
       guard try load(range.upper ?? [], range.upper == nil ? .last : .below) else {
         return finish()
       }
-      index = range.upper.map { $0.withUnsafeBytes { leaf.lowerBound($0).index } } ?? leaf.count
+      position.pointee.index = range.upper.map { $0.withUnsafeBytes { leaf.lowerBound($0).index } } ?? leaf.count
     }
-    stop = range.lower.map { $0.withUnsafeBytes { leaf.lowerBound($0).index } } ?? 0
+    position.pointee.stop = range.lower.map { $0.withUnsafeBytes { leaf.lowerBound($0).index } } ?? 0
     return true
   }
 
@@ -113,8 +130,8 @@ final class RangeWalker {
 
   private func finish() -> Bool {
     isFinished = true
-    index = 0
-    stop = 0
+    position.pointee.index = 0
+    position.pointee.stop = 0
     return false
   }
 

@@ -116,8 +116,16 @@ extension Tree {
     do throws(PagerError) {
       value.checksum = try write(bytes, to: extents)
       // A large value must be on the medium before the log names it, or else a restart would have
-      // to read it all to know whether it is whole (PROTOCOL B5).
-      if bytes.count > 1 << 20, pager.log != nil { try pager.storage.synchronize() }
+      // to read it all to know whether it is whole (PROTOCOL B5). Under `.sync` that holds for each
+      // value, since making the record durable does nothing for the bytes that it names.
+      if pager.log != nil, bytes.count > 1 << 20 || pager.options.durability == .sync {
+        do throws(PagerError) {
+          try pager.storage.synchronize()
+        } catch {
+          pager.noteFailedWrite(error)
+          throw error
+        }
+      }
     } catch {
       discard(value)
       throw error

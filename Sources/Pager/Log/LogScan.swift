@@ -129,7 +129,7 @@ struct LogScan {
       let isEnd = record.body[0] == LogRecord.endKind
       if !isEnd {
         recordCount += 1
-        guard let named = client.extentsNamed(record.body, pageByteCount), named.allSatisfy(isInside) else {
+        guard let named = client.extentsNamed(record.body, pageByteCount) else {
           throw PagerError(
             .corrupted, "a log record makes no sense: salvage what the tree holds",
             byteOffset: Int(segment.extent.first.rawValue) * pageByteCount + offset)
@@ -197,8 +197,16 @@ struct LogScan {
   /// are not whole end the log.
   private mutating func verifyClaims() throws(PagerError) {
     for (index, claim) in claims.enumerated() {
-      var isWhole = true
-      if !(claim.lsn < largestDurable) {
+      // The record may have outlasted the growth of the file that made room for the bytes.
+      let named = claim.body.withUnsafeBytes { client.extentsNamed($0, pageByteCount) ?? [] }
+      let areInside = named.allSatisfy { isInside($0) }
+      var isWhole = areInside
+      if claim.lsn < largestDurable {
+        guard areInside else {
+          throw PagerError(
+            .corrupted, "a log record names pages behind the end: salvage what the tree holds")
+        }
+      } else if areInside {
         var outcome: Result<Bool, PagerError> = .success(false)
         claim.body.withUnsafeBytes { body in
           do throws(PagerError) {
