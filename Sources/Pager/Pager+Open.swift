@@ -26,7 +26,22 @@ extension Pager {
         throw invalidPageSize(asked)
       }
     }
+    if !storage.isReadOnly { try heal(superblock, in: storage) }
     return try open(storage: storage, options: options, client: client, superblock: superblock)
+  }
+
+  /// Rewrites the superblock that does not say what the one in force says: a crash came between the
+  /// two, or one rotted. Before this, pages that only the older one needs must not be reused.
+  private static func heal(_ superblock: Superblock, in storage: any Storage) throws(PagerError) {
+    let wanted = superblock.encoded()
+    for offset in [0, superblock.pageByteCount] {
+      var bytes = [UInt8](repeating: 0, count: Superblock.byteCount)
+      try storage.readBytes(into: &bytes, at: offset)
+      if bytes != wanted {
+        try storage.writeBytes(wanted, at: offset)
+        try storage.synchronize()
+      }
+    }
   }
 
   private static func open(
@@ -107,8 +122,7 @@ extension Pager {
     try replay?.forEachRecord(apply)
   }
 
-  /// Ends recovery with a checkpoint that needs no log, heals the superblocks and starts the
-  /// background threads. Only now may the caller change anything.
+  /// Ends recovery with a checkpoint that needs no log, and starts the background threads. Only now may the caller change anything.
   package func finishOpening() throws(PagerError) {
     if isReadOnly {
       replay = nil
@@ -121,8 +135,6 @@ extension Pager {
       let segments = replay.segments.map(\.extent)
       superblock.logEnd = max(superblock.logEnd, replay.end)
       try endRecoveredLog(segments: segments)
-    } else {
-      try healSuperblocks()
     }
     replay = nil
     try startBackgroundThreads()
@@ -142,19 +154,6 @@ extension Pager {
     for extent in segments { try allocator.free(extent) }
   }
 
-  /// Rewrites a superblock that does not say what the one in force says.
-  private func healSuperblocks() throws(PagerError) {
-    let wanted = superblock.encoded()
-    for slot in 0...1 {
-      var bytes = [UInt8](repeating: 0, count: Superblock.byteCount)
-      try storage.readBytes(into: &bytes, at: slot * pageByteCount)
-      if bytes != wanted {
-        try writeSuperblocks(superblock)
-        return
-      }
-    }
-  }
-
   // MARK: Superblocks
 
   private static func invalidPageSize(_ byteCount: Int) -> PagerError {
@@ -166,6 +165,9 @@ extension Pager {
   private static func isUnborn(_ storage: any Storage) throws(PagerError) -> Bool {
     let byteCount = try storage.byteCount()
     guard byteCount <= initialPageCount * 65536 else { return false }
+    var start = [UInt8](repeating: 0, count: min(byteCount, 16))
+    try storage.readBytes(into: &start, at: 0)
+    if start.contains(where: { $0 != 0 }) { return false }
     var bytes = [UInt8](repeating: 0, count: byteCount)
     try storage.readBytes(into: &bytes, at: 0)
     // The superblocks are the last thing that creation writes: without them it did not end.

@@ -36,6 +36,8 @@ struct CrashSimulator {
         for event in pending { Self.applyWhole(event, to: &settled) }
         pending.removeAll(keepingCapacity: true)
         lastSyncEnd = self.step
+      } else if case .loss = event {
+        pending.removeAll { if case .write = $0 { true } else { false } }
       } else {
         pending.append(event)
       }
@@ -48,9 +50,19 @@ struct CrashSimulator {
       Recorder.apply(bytes, at: offset, to: &file)
     case .resize(let count):
       Recorder.resize(&file, to: count)
-    case .synchronize:
+    case .synchronize, .loss:
       break
     }
+  }
+
+  /// The image after a crash that lost all that was not synced, but for changes of the length.
+  func poorestImage() -> [UInt8] {
+    var file = settled
+    for event in pending {
+      if case .write = event { continue }
+      Self.applyWhole(event, to: &file)
+    }
+    return file
   }
 
   /// An image of a crash now, in the middle of the next event.
@@ -83,7 +95,7 @@ struct CrashSimulator {
         }
       case .write(let offset, let bytes):
         Self.applySectors(bytes, at: offset, to: &file) { chosen.takes(index) }
-      case .synchronize:
+      case .synchronize, .loss:
         continue
       }
     }

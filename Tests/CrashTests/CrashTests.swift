@@ -41,7 +41,7 @@ import Testing
     var simulator = CrashSimulator(storage.recorder)
     for step in 0...storage.recorder.eventCount {
       simulator.advance(to: step)
-      for seed in 0..<40 as Range<UInt64> {
+      for seed in 0..<14 as Range<UInt64> {
         let image = simulator.image(seed: seed)
         do {
           let memory = try MemoryStorage(contents: image.contents)

@@ -13,6 +13,8 @@ enum StorageEvent: Sendable {
   case resize(Int)
   /// Everything before is on the medium once this has returned.
   case synchronize
+  /// A sync failed, and the system forgot what it could not write, as Linux does.
+  case loss
 }
 
 /// What happened to one file over all of its openings.
@@ -54,7 +56,7 @@ final class Recorder: Sendable {
         Self.apply(bytes, at: offset, to: &state.shadow)
       case .resize(let count):
         Self.resize(&state.shadow, to: count)
-      case .synchronize:
+      case .synchronize, .loss:
         break
       }
     }

@@ -98,7 +98,7 @@ final class RunningTool {
 }
 
 /// The executables of a package are built beside its test bundle.
-private func locateTool(_ name: String) throws -> URL {
+func locateTool(_ name: String) throws -> URL {
   var starts = [Bundle.main.bundlePath, CommandLine.arguments[0]]
   starts += CommandLine.arguments.filter { $0.hasSuffix(".xctest") }
   if let path = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe") {
