@@ -181,7 +181,7 @@ extension Tree {
   }
 
   /// Two neighbours share their entries evenly while they fill less than this of both.
-  static var redistributionPercent: Int { 86 }
+  static var redistributionPercent: Int { 80 }
 
   /// The separator at a slot of a page of the path, or the page's upper fence behind the last.
   private func fence(ofParentAt position: Int, slot: Int) -> [UInt8]? {
