@@ -19,11 +19,19 @@ final class LeafCursor {
   let tree: Tree
   let root: TreeRoot?
   let pageByteCount: Int
-  private let copy: UnsafeMutableRawPointer
-  /// Prefix, head and tail of the current key, joined; the prefix stays over a whole leaf.
-  private let keyBuffer: UnsafeMutableRawPointer
-  /// The copied leaf's, behind a pointer since the runtime would check each access to a variable.
-  private let counts: UnsafeMutablePointer<(count: Int, prefixLength: Int)>
+
+  /// What is known of the copy; behind a pointer since the runtime would check each access to a
+  /// class's variables.
+  private struct State {
+    var count = 0
+    var prefixLength = 0
+    /// The copied leaf, and behind it the buffer of the current key: its prefix stays over a whole
+    /// leaf. Allocated with the first leaf, so that a cursor that goes nowhere costs little.
+    var memory: UnsafeMutableRawPointer
+    var isAllocated = false
+  }
+
+  private let state: UnsafeMutablePointer<State>
   /// The separators around the copied leaf; nil at the ends of the tree.
   private(set) var lowerFence: [UInt8]?
   private(set) var upperFence: [UInt8]?
@@ -33,22 +41,28 @@ final class LeafCursor {
     self.tree = tree
     self.root = root
     pageByteCount = tree.pageByteCount
-    counts = .allocate(capacity: 1)
-    counts.initialize(to: (0, 0))
-    copy = .allocate(byteCount: pageByteCount, alignment: 64)
-    // A suffix of fewer than four bytes is stored as a whole head.
-    keyBuffer = .allocate(byteCount: pageByteCount + 8, alignment: 8)
+    state = .allocate(capacity: 1)
+    state.initialize(to: State(memory: UnsafeMutableRawPointer(state)))
   }
 
   deinit {
-    counts.deallocate()
-    copy.deallocate()
-    keyBuffer.deallocate()
+    if state.pointee.isAllocated { state.pointee.memory.deallocate() }
+    state.deallocate()
   }
 
-  private var node: Node { Node(copy) }
-  @inline(__always) var count: Int { counts.pointee.count }
-  @inline(__always) private var prefixLength: Int { counts.pointee.prefixLength }
+  private func allocate() {
+    // A suffix of fewer than four bytes is stored as a whole head, hence the slack.
+    state.pointee.memory = .allocate(byteCount: pageByteCount + pageByteCount / 2, alignment: 16)
+    state.pointee.isAllocated = true
+  }
+
+  @inline(__always) private var copy: UnsafeMutableRawPointer { state.pointee.memory }
+  @inline(__always) private var keyBuffer: UnsafeMutableRawPointer {
+    state.pointee.memory + pageByteCount
+  }
+  @inline(__always) private var node: Node { Node(copy) }
+  @inline(__always) var count: Int { state.pointee.count }
+  @inline(__always) private var prefixLength: Int { state.pointee.prefixLength }
 
   /// Which leaf to go to.
   enum Target {
@@ -64,6 +78,7 @@ final class LeafCursor {
   ///
   /// - Returns: false when the tree is empty.
   func load(_ key: UnsafeRawBufferPointer, _ target: Target) throws(PagerError) -> Bool {
+    if !state.pointee.isAllocated { allocate() }
     while true {
       var isGood = true
       var lower: [UInt8]?
@@ -93,7 +108,8 @@ final class LeafCursor {
       guard tree.pool.endRead(visit.page.id, visit.version), isGood else { continue }
       lowerFence = lower
       upperFence = upper
-      counts.pointee = (node.count, node.prefixLength)
+      state.pointee.count = node.count
+      state.pointee.prefixLength = node.prefixLength
       let prefix = node.prefix(pageByteCount)
       if let from = prefix.baseAddress {
         keyBuffer.copyMemory(from: from, byteCount: prefix.count)
