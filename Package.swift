@@ -31,15 +31,20 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: ["BTreeKV", "Pager"], path: "Tests/TestSupport",
       swiftSettings: settings + latchSettings),
+    .executableTarget(
+      name: "KillWriter", dependencies: ["BTreeKV", "Pager", "TestSupport"],
+      path: "Tests/KillWriter", swiftSettings: settings),
     .testTarget(
       name: "PagerTests", dependencies: ["Pager", "TestSupport"],
       swiftSettings: settings + latchSettings),
     .testTarget(
-      name: "BTreeKVTests", dependencies: ["BTreeKV", "Pager", "TestSupport"],
+      name: "BTreeKVTests", dependencies: ["BTreeKV", "Pager", "TestSupport", "KillWriter"],
       swiftSettings: settings + latchSettings),
     .testTarget(
       name: "CrashTests", dependencies: ["Pager", "BTreeKV", "TestSupport"],
       path: "Tests/CrashTests", swiftSettings: settings + latchSettings),
+    .testTarget(
+      name: "HouseTests", dependencies: ["BTreeKV", "Pager"], swiftSettings: settings),
     .testTarget(
       name: "ToolTests", dependencies: ["BTreeKV", "kvtool", "Demo", "TestSupport"],
       swiftSettings: settings),

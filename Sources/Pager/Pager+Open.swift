@@ -90,14 +90,14 @@ extension Pager {
       for extent in scan.segments.map(\.extent) + scan.namedExtents { allocator.reserve(extent) }
     }
     let logStart = LogSequenceNumber(
-      max(superblock.logEnd.rawValue, scan?.end.rawValue ?? 0) &+ 7 & ~7)
+      (max(superblock.logEnd.rawValue, scan?.end.rawValue ?? 0) &+ 7) & ~7)
     let log =
       storage.isReadOnly || options.durability == .none
       ? nil
       : Log(
         storage: storage, allocator: allocator, pageByteCount: pageByteCount,
         fileIdentifier: superblock.fileIdentifier, isMapped: options.durability == .flush,
-        start: logStart)
+        start: logStart, failureCell: failureCell)
     // A writer that died may have written pages of any epoch after the checkpoint; a jump of random
     // length keeps them apart from ours (PROTOCOL C9).
     let jump = 1 + UInt64.random(in: 0..<(1 << 36))

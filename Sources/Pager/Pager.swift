@@ -162,7 +162,11 @@ final class FailureCell: Sendable {
 
   /// A full disk is no reason: the next write may find room.
   func set(_ failure: PagerError) {
-    guard failure.code != .diskFull else { return }
+    if failure.code != .diskFull { setWhatever(failure) }
+  }
+
+  /// For syncs and superblocks: what they left on the medium is unknown, for want of room too.
+  func setWhatever(_ failure: PagerError) {
     error.withLock { if $0 == nil { $0 = failure } }
     isSet.store(true, ordering: .releasing)
   }

@@ -8,6 +8,10 @@ import Testing
 @Suite struct CrashTests {
   static let isLong = ProcessInfo.processInfo.environment["BTREEKV_LONG"] != nil
 
+  /// `BTREEKV_SEED` begins elsewhere.
+  static let firstSeed =
+    ProcessInfo.processInfo.environment["BTREEKV_SEED"].flatMap { UInt64($0) } ?? 1
+
   struct Case: Sendable, CustomTestStringConvertible {
     var durability: Database.Durability
     var seed: UInt64
@@ -15,7 +19,7 @@ import Testing
   }
 
   static let cases: [Case] = Database.Durability.allCases.flatMap { durability in
-    (1...(isLong ? 200 : 7)).map { Case(durability: durability, seed: UInt64($0)) }
+    (0..<(isLong ? 200 : 7)).map { Case(durability: durability, seed: firstSeed + UInt64($0)) }
   }
 
   /// PROTOCOL A1, B1 to B6, C3, C7, C9, E1 to E7: at whatever instant the power goes, the file opens

@@ -194,7 +194,8 @@ enum CrashCheck {
         throw Surprise("recovery crashed at \(step)/\(openingEnd), image \(imageSeed): \(error)")
       }
       guard second == digest else {
-        throw Surprise("recovery crashed at \(step)/\(openingEnd), image \(imageSeed): another content")
+        throw Surprise(
+          "recovery crashed at \(step)/\(openingEnd), image \(imageSeed): another content")
       }
     }
   }

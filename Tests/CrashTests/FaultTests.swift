@@ -157,9 +157,10 @@ struct FaultRun {
       run.run()
       run.checkAfterCrash()
       if !run.problems.isEmpty {
-        let failed = run.faulty.calls.filter {
-          FaultyStorage.Operation.changes.contains($0.operation)
-        }.dropFirst(call - 1).first.map { "\($0)" } ?? ""
+        let failed =
+          run.faulty.calls.filter {
+            FaultyStorage.Operation.changes.contains($0.operation)
+          }.dropFirst(call - 1).first.map { "\($0)" } ?? ""
         failures.append("call \(call)/\(callCount) \(failed): \(Set(run.problems).sorted())")
       }
     }
@@ -252,15 +253,13 @@ struct FaultRun {
     let database = try Database.open(
       storage: faulty, options: options, hasBackgroundThreads: false)
     let value = [UInt8](repeating: 7, count: 500)
-    for number in 0..<2000 { try database.insert("key \(number)", value) }
+    for number in 0..<1200 { try database.insert("key \(number)", value) }
     try database.checkpoint()
     for number in 0..<500 { try database.insert("key \(number)", "other") }
     faulty.failAt(number, error, matching: [.writeDurably])
     #expect(code { try database.checkpoint() } != nil)
-    for round in 0..<3 {
-      for number in 0..<2000 {
-        _ = code { try database.insert("key \(number)", [UInt8](repeating: 9, count: 300 + round)) }
-      }
+    for number in 0..<1200 {
+      _ = code { try database.insert("key \(number)", [UInt8](repeating: 9, count: 300)) }
     }
     database.pager.abandon()
     var simulator = CrashSimulator(recording.recorder)
@@ -294,7 +293,8 @@ struct FaultRun {
       }
     }
     #expect(refusal?.code == .diskFull)
-    #expect(code { try database.insert("one more", [UInt8](repeating: 1, count: 1 << 20)) } == .diskFull)
+    let large = [UInt8](repeating: 1, count: 1 << 20)
+    #expect(code { try database.insert("one more", large) } == .diskFull)
     #expect(try database.lookup("key 0") == value)
     storage.capacityByteCount = 64 << 20
     for number in stored..<stored + 500 { try database.insert("key \(number)", value) }

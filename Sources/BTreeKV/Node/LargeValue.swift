@@ -85,10 +85,13 @@ struct LargeValue {
     (byteCount + chunkByteCount - 1) / chunkByteCount
   }
 
+  /// Where the table of checksums is: behind the value, at a multiple of 8.
+  static func tableOffset(_ byteCount: Int) -> Int { (byteCount + 7) & ~7 }
+
   /// The bytes in the file: the value, and behind it (at a multiple of 8) the table of its chunks'
   /// checksums when there is more than one chunk.
   static func storedByteCount(_ byteCount: Int) -> Int {
     let chunks = chunkCount(byteCount)
-    return chunks > 1 ? (byteCount + 7 & ~7) + chunks * 8 : byteCount
+    return chunks > 1 ? tableOffset(byteCount) + chunks * 8 : byteCount
   }
 }

@@ -80,7 +80,7 @@ struct LargeValueReader {
       room.deallocate()
     }
     if chunkCount > 1 {
-      try read(into: table, at: value.byteCount + 7 & ~7)
+      try read(into: table, at: LargeValue.tableOffset(value.byteCount))
       guard checksum64(UnsafeRawBufferPointer(table), seed: 0) == value.checksum else {
         throw damage
       }
@@ -119,12 +119,7 @@ extension Tree {
       // to read it all to know whether it is whole (PROTOCOL B5). Under `.sync` that holds for each
       // value, since making the record durable does nothing for the bytes that it names.
       if pager.log != nil, bytes.count > 1 << 20 || pager.options.durability == .sync {
-        do throws(PagerError) {
-          try pager.storage.synchronize()
-        } catch {
-          pager.noteFailedWrite(error)
-          throw error
-        }
+        try pager.poisoning { () throws(PagerError) in try pager.storage.synchronize() }
       }
     } catch {
       discard(value)
@@ -180,7 +175,7 @@ extension Tree {
     if chunkCount > 1 {
       let span = table.span.bytes
       try span.withUnsafeBytes { (raw) throws(PagerError) in
-        try write(raw, at: bytes.count + 7 & ~7, extents)
+        try write(raw, at: LargeValue.tableOffset(bytes.count), extents)
       }
     }
     return table.withUnsafeBytes { checksum64($0, seed: 0) }

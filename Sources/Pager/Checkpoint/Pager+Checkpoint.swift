@@ -100,7 +100,7 @@ extension Pager {
     // Nothing of the log before the cut may be written any more once its segments are reused.
     if let log { try log.waitUntilDurable(cut.logEnd) }
     let digest = try freeMap.writeChanges(checkpoint: superblock.checkpoint + 1, to: storage)
-    try storage.synchronize()
+    try poisoning { () throws(PagerError) in try storage.synchronize() }
 
     var next = superblock
     next.checkpoint += 1
@@ -110,9 +110,20 @@ extension Pager {
     next.mapDigest = digest
     next.log = cut.log
     next.logEnd = cut.logEnd
-    try writeSuperblocks(next)
+    try poisoning { () throws(PagerError) in try writeSuperblocks(next) }
     superblock = next
     freeMap.commit()
+  }
+
+  /// Runs what leaves unknown what is on the medium when it fails, whatever with: pages that were
+  /// written may be lost, or the superblock may be there although the checkpoint is taken back.
+  package func poisoning(_ body: () throws(PagerError) -> Void) throws(PagerError) {
+    do throws(PagerError) {
+      try body()
+    } catch {
+      failureCell.setWhatever(error)
+      throw error
+    }
   }
 
   /// Writes both superblocks, one after the other: see `Superblock`.

@@ -101,6 +101,10 @@ struct Superblock: Equatable, Sendable {
     for offset in [64, 72, 88, 96, 120, 128, 144] where load(offset, UInt64.self) >= most {
       throw .nonsense("a number at offset \(offset) is beyond all bounds")
     }
+    // Counters that only grow: with room above, so that adding to them can't overflow.
+    for offset in [32, 40, 80, 112, 152, 160] where load(offset, UInt64.self) >= 1 << 62 {
+      throw .nonsense("a number at offset \(offset) is beyond all bounds")
+    }
     var block = Superblock(
       pageByteCount: pageByteCount,
       fileIdentifier: (load(48, UInt64.self).byteSwapped, load(56, UInt64.self).byteSwapped),

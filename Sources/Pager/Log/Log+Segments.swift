@@ -137,7 +137,7 @@ extension Log {
     let segment = LogSegment(
       extent: extent, sequence: (last?.sequence ?? 0) + 1,
       firstLSN: LogSequenceNumber(
-        last.map { $0.firstLSN.rawValue + UInt64($0.byteCount) } ?? (endLSN.rawValue + 7 & ~7)),
+        last.map { $0.firstLSN.rawValue + UInt64($0.byteCount) } ?? ((endLSN.rawValue + 7) & ~7)),
       salt: random.next(), byteCount: pageCount * pageByteCount)
     do throws(PagerError) {
       return try initialize(segment, isRecycled: recycled != nil)

@@ -54,6 +54,7 @@ extension Log {
   /// The log can't be trusted to take anything any more.
   func fail(_ error: PagerError) {
     syncError.withLock { if $0 == nil { $0 = error } }
+    failureCell.setWhatever(error)
   }
 
   /// What an earlier sync failed with, if any.

@@ -53,6 +53,7 @@ public final class Log: @unchecked Sendable {
   let syncLock = ConditionLock()
   var isSyncing = false
   let syncError = Mutex<PagerError?>(nil)
+  let failureCell: FailureCell
   /// How many threads wait for a sync: the checkpoint then writes in small pieces.
   let waiterCount = Atomic<Int>(0)
 
@@ -64,8 +65,10 @@ public final class Log: @unchecked Sendable {
   /// A log whose first record will have the position `start`.
   init(
     storage: any Storage, allocator: PageAllocator, pageByteCount: Int,
-    fileIdentifier: (high: UInt64, low: UInt64), isMapped: Bool, start: LogSequenceNumber
+    fileIdentifier: (high: UInt64, low: UInt64), isMapped: Bool, start: LogSequenceNumber,
+    failureCell: FailureCell
   ) {
+    self.failureCell = failureCell
     self.storage = storage
     self.allocator = allocator
     self.pageByteCount = pageByteCount

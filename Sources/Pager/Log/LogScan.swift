@@ -101,10 +101,15 @@ struct LogScan {
             .corrupted, "the log's first segment is damaged: salvage what the tree holds",
             page: segment.extent.first.rawValue)
         }
-        return try endOfLog(at: lsn, in: segment, raw, from: raw.count)
+        return try endOfLog(at: lsn, in: segment, raw, from: LogSegment.recordsOffset)
       }
       segments.append(segment)
       guard try records(of: segment, raw, from: &lsn) else { return }
+      if segment.hasDamagedLink(in: raw) {
+        throw PagerError(
+          .corrupted, "the link to the next log segment is damaged: salvage what the tree holds",
+          page: segment.extent.first.rawValue)
+      }
       guard let next = segment.linkedSegment(in: raw, pageByteCount: pageByteCount),
         isInside(next.extent), !(next.firstLSN < lsn)
       else { return try endOfLog(at: lsn, in: segment, raw, from: raw.count) }

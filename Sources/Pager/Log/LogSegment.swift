@@ -77,12 +77,22 @@ struct LogSegment: Sendable {
   func linkedSegment(in bytes: UnsafeRawBufferPointer, pageByteCount: Int) -> LogSegment? {
     let sector = UnsafeRawBufferPointer(rebasing: bytes[Self.linkOffset..<Self.linkOffset + 512])
     guard let words = Self.words(of: sector), words[0] == Self.linkMagic, words[1] == salt,
-      words[2] < 1 << 47, words[3] < 1 << 32, words[3] > 0, words[5] == sequence + 1
+      words[2] < 1 << 47, words[3] < 1 << 32, words[3] > 0, words[5] == sequence + 1,
+      words[6] < 1 << 62
     else { return nil }
     return LogSegment(
       extent: Extent(first: PageID(words[2]), pageCount: Int(words[3])), sequence: words[5],
       firstLSN: LogSequenceNumber(words[6]), salt: words[4],
       byteCount: Int(words[3]) * pageByteCount)
+  }
+
+  /// Whether there was a link to a next segment that can't be followed any more. A sector is written
+  /// whole or not at all (PROTOCOL B9), so a link of this segment that does not hold is damage.
+  func hasDamagedLink(in bytes: UnsafeRawBufferPointer) -> Bool {
+    let sector = UnsafeRawBufferPointer(rebasing: bytes[Self.linkOffset..<Self.linkOffset + 512])
+    return Self.words(of: sector) == nil
+      && sector.loadUnaligned(fromByteOffset: 0, as: UInt64.self) == Self.linkMagic
+      && sector.loadUnaligned(fromByteOffset: 8, as: UInt64.self) == salt
   }
 }
 

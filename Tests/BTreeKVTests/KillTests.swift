@@ -1,0 +1,126 @@
+import BTreeKV
+import Foundation
+import TestSupport
+import Testing
+
+/// A process that is killed at any moment loses nothing that was acknowledged, and what is there is
+/// the state after some change in order: B1-B3, B5, C3-C5, C7 and E1-E8 of PROTOCOL.md.
+///
+/// A child writes and says what is acknowledged; it is killed with SIGKILL; the file then holds the
+/// state after exactly k changes, acknowledged ≤ k ≤ acknowledged + 1. The next child goes on with
+/// the same file, so what recovery left is recovered again.
+@Suite(.serialized) struct KillTests {
+  @Test(arguments: [Database.Durability.sync, .flush])
+  func killedWriter(durability: Database.Durability) throws {
+    let rounds = 110 * lengthFactor
+    let seed = runSeed &* 7919 + (durability == .sync ? 0 : 1)
+    var random = SeededRandom(seed: seed)
+    let folder = try TemporaryFolder()
+    let path = folder.file()
+    let history = KillHistory(seed: seed)
+    var model = Model()
+    var next: UInt64 = 0
+    for round in 0..<rounds {
+      let context = "seed \(seed), .\(durability), round \(round), from change \(next)"
+      let acknowledged = try runAndKill(
+        [path, durability.rawValue, String(seed), String(next)],
+        afterMicroseconds: UInt32(random.number(in: 1000...60000)), context)
+      if let last = acknowledged.last {
+        try require(
+          acknowledged.elementsEqual(next...last), "\(context): acknowledged out of order")
+        for number in next...last { history.apply(number, to: &model) }
+        next = last + 1
+      }
+      // A kill can come before the file was made.
+      guard FileManager.default.fileExists(atPath: path) else { continue }
+      next += try check(path, durability, history, &model, next, context)
+    }
+    try require(next > UInt64(rounds), "seed \(seed): the children hardly wrote: \(next) changes")
+  }
+
+  /// Reopens and compares; returns 1 when the change under way is in the file, else 0.
+  private func check(
+    _ path: String, _ durability: Database.Durability, _ history: KillHistory,
+    _ model: inout Model, _ next: UInt64, _ context: String
+  ) throws -> UInt64 {
+    let database = try Database.open(path, options: tightOptions(durability: durability))
+    try requireSound(database, context)
+    var done: UInt64 = 0
+    do {
+      try requireEqual(database, model, context)
+    } catch let failure as TestFailure {
+      var later = model
+      history.apply(next, to: &later)
+      do {
+        try requireEqual(database, later, "\(context), one more")
+      } catch let other as TestFailure {
+        throw TestFailure("\(failure.description); or \(other.description)")
+      }
+      model = later
+      done = 1
+    }
+    try database.close()
+    return done
+  }
+
+  /// Lets a child run for a while; returns what it acknowledged.
+  private func runAndKill(
+    _ arguments: [String], afterMicroseconds delay: UInt32, _ context: String
+  ) throws -> [UInt64] {
+    let process = Process()
+    process.executableURL = try Self.executable()
+    process.arguments = arguments
+    let output = Pipe()
+    process.standardOutput = output
+    let errors = Pipe()
+    process.standardError = errors
+    // The pipe is drained meanwhile, so that the child never waits for it.
+    let collected = Collected()
+    let done = DispatchSemaphore(value: 0)
+    try process.run()
+    let handle = output.fileHandleForReading
+    DispatchQueue.global().async {
+      collected.set((try? handle.readToEnd()) ?? Data())
+      done.signal()
+    }
+    usleep(delay)
+    kill(process.processIdentifier, SIGKILL)
+    process.waitUntilExit()
+    done.wait()
+    if process.terminationReason == .exit {
+      let text = String(decoding: errors.fileHandleForReading.availableData, as: UTF8.self)
+      throw TestFailure("\(context): the child ended by itself: \(text)")
+    }
+    let data = collected.get()
+    return (0..<data.count / 8).map { index in
+      data[(index * 8)..<(index * 8 + 8)].reversed().reduce(0) { $0 << 8 | UInt64($1) }
+    }
+  }
+
+  /// The helper beside the test bundle.
+  private static func executable() throws -> URL {
+    for start in [CommandLine.arguments[0], Bundle.main.executablePath ?? ""] + testBundles() {
+      var folder = URL(fileURLWithPath: start).deletingLastPathComponent()
+      for _ in 0..<4 {
+        let file = folder.appendingPathComponent("KillWriter")
+        if FileManager.default.isExecutableFile(atPath: file.path) { return file }
+        folder = folder.deletingLastPathComponent()
+      }
+    }
+    throw TestFailure("no executable KillWriter beside the test bundle; was it built?")
+  }
+
+  private static func testBundles() -> [String] {
+    CommandLine.arguments.filter { $0.hasSuffix(".xctest") }
+  }
+}
+
+/// Bytes handed from one thread to another.
+private final class Collected: @unchecked Sendable {
+  // Right because every access holds the lock.
+  private let lock = NSLock()
+  private var data = Data()
+
+  func set(_ data: Data) { lock.withLock { self.data = data } }
+  func get() -> Data { lock.withLock { data } }
+}
