@@ -196,8 +196,9 @@ extension Tree {
     let prefix = node.prefix(pageByteCount)
     let keyLength = prefix.count &+ cell.suffixLength
     let valueLength = cell.payload.count
-    guard let to = room.baseAddress, !cell.isLarge, prefix.count &+ 4 &+ cell.tail.count
-      &+ valueLength <= room.count
+    guard let to = room.baseAddress, !cell.isLarge,
+      prefix.count &+ 4 &+ cell.tail.count
+        &+ valueLength <= room.count
     else { return CopiedEntry(keyLength: 0, valueLength: 0, isComplete: false) }
     if let from = prefix.baseAddress { to.copyMemory(from: from, byteCount: prefix.count) }
     (to + prefix.count).storeBytes(of: node.head(index).bigEndian, as: UInt32.self)

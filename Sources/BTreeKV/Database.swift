@@ -90,10 +90,14 @@ public final class Database: Sendable {
     return database
   }
 
-  /// The number of entries. Costs nothing.
+  /// The number of entries.
+  ///
+  /// Costs nothing.
   public var count: Int { pager.liveCount }
 
-  /// Whether there is no entry. Costs nothing.
+  /// Whether there is no entry.
+  ///
+  /// Costs nothing.
   public var isEmpty: Bool { count == 0 }
 
   /// The longest key that can be stored, in bytes: a quarter of a page.

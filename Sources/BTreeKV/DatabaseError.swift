@@ -2,7 +2,9 @@ internal import Pager
 
 /// What went wrong, where, and what to do about it.
 public struct DatabaseError: Error, Sendable, CustomStringConvertible {
-  /// The kind of an error. More kinds may come with later versions.
+  /// The kind of an error.
+  ///
+  /// More kinds may come with later versions.
   public struct Code: Hashable, Sendable, CustomStringConvertible {
     /// The name of the kind, as in the source.
     public let name: String

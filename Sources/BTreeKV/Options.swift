@@ -30,15 +30,21 @@ extension Database {
     /// What is expected to be there.
     public var mode = OpenMode.createIfMissing
     /// The page size of a new file in bytes, a power of two from 4096 to 65536; nil takes the
-    /// larger of 4096 and the system's page. A file that is there keeps its own.
+    /// larger of 4096 and the system's page.
+    ///
+    /// A file that is there keeps its own.
     public var pageSize: Int?
-    /// The budget for pages in memory, in bytes. The file may be much larger.
+    /// The budget for pages in memory, in bytes.
+    ///
+    /// The file may be much larger.
     public var cacheByteCount = 256 << 20
     /// What each mutation waits for.
     public var durability = Durability.sync
     /// How often `.flush` syncs in the background, in milliseconds.
     public var flushIntervalMilliseconds = 100
-    /// How much log, in bytes, starts a checkpoint. Four times as much is replayed at most.
+    /// How much log, in bytes, starts a checkpoint.
+    ///
+    /// Four times as much is replayed at most.
     public var checkpointThresholdByteCount = 64 << 20
 
     /// The defaults.

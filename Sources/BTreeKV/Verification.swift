@@ -49,7 +49,9 @@ extension Database {
   }
 }
 
-/// One verification under way. Nothing changes meanwhile.
+/// One verification under way.
+///
+/// Nothing changes meanwhile.
 private struct Verification {
   let tree: Tree
   let pager: Pager
@@ -120,10 +122,11 @@ private struct Verification {
 
   private func describe(_ key: [UInt8]?) -> String {
     guard let key else { return "the end" }
-    return "X'" + key.map { byte in
-      let digits = String(byte, radix: 16)
-      return digits.count == 1 ? "0" + digits : digits
-    }.joined() + "'"
+    return "X'"
+      + key.map { byte in
+        let digits = String(byte, radix: 16)
+        return digits.count == 1 ? "0" + digits : digits
+      }.joined() + "'"
   }
 
   /// All keys of a page lie between the separators around it, and begin with its prefix by then.

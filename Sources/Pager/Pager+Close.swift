@@ -37,7 +37,9 @@ extension Pager {
     }
   }
 
-  /// Lets go of the file as a crash would: nothing more is written. For tests.
+  /// Lets go of the file as a crash would: nothing more is written.
+  ///
+  /// For tests.
   package func abandon() {
     guard !isClosed.exchange(true, ordering: .acquiringAndReleasing) else { return }
     background.stop(log: log)

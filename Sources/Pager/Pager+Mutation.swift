@@ -34,8 +34,9 @@ extension Pager {
     }
   }
 
-  /// Makes sure that a record with such a body can be appended. Writer mutex held, no latch but
-  /// page latches.
+  /// Makes sure that a record with such a body can be appended.
+  ///
+  /// Writer mutex held, no latch but page latches.
   @inlinable public func reserveLog(body: Int) throws(PagerError) {
     guard let log else { return }
     if log.hasRoom(body: body) { return }
@@ -55,6 +56,7 @@ extension Pager {
   }
 
   /// Starts the log if it is not: its first segment is in force once a superblock names it.
+  ///
   /// Writer mutex held, no latch.
   package func startLog() throws(PagerError) {
     guard let log, !log.isStarted else { return }
@@ -162,7 +164,9 @@ extension Pager {
     return epoch
   }
 
-  /// Lets go of a pin. What it kept is moved on later, a bit an operation.
+  /// Lets go of a pin.
+  ///
+  /// What it kept is moved on later, a bit an operation.
   package func releasePin(_ epoch: Epoch) {
     publishLatch.withLock {
       published.pointee.pins.release(epoch)
@@ -214,7 +218,9 @@ extension Pager {
 }
 
 extension Pager {
-  /// Starts the log before the first mutation of an opening. Writer mutex held.
+  /// Starts the log before the first mutation of an opening.
+  ///
+  /// Writer mutex held.
   @inlinable package func startLogIfNeeded() throws(PagerError) {
     if !hasStartedLog.load(ordering: .relaxed) { try startLogSlowly() }
   }

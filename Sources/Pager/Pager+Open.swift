@@ -1,6 +1,6 @@
 import Synchronization
 
-// Creating and opening a file (PROTOCOL C9 and E).
+// Creating and opening a file (rules C9 and E).
 
 extension Pager {
   /// Opens or creates the file in `storage`.
@@ -30,8 +30,10 @@ extension Pager {
     return try open(storage: storage, options: options, client: client, superblock: superblock)
   }
 
-  /// Rewrites the superblock that does not say what the one in force says: a crash came between the
-  /// two, or one rotted. Before this, pages that only the older one needs must not be reused.
+  /// Rewrites the superblock that does not say what the one in force says: a crash came between
+  /// the two, or one rotted.
+  ///
+  /// Before this, pages that only the older one needs must not be reused.
   private static func heal(_ superblock: Superblock, in storage: any Storage) throws(PagerError) {
     let wanted = superblock.encoded()
     for offset in [0, superblock.pageByteCount] {
@@ -99,7 +101,7 @@ extension Pager {
         fileIdentifier: superblock.fileIdentifier, isMapped: options.durability == .flush,
         start: logStart, failureCell: failureCell)
     // A writer that died may have written pages of any epoch after the checkpoint; a jump of random
-    // length keeps them apart from ours (PROTOCOL C9).
+    // length keeps them apart from ours (rule C9).
     let jump = 1 + UInt64.random(in: 0..<(1 << 36))
     let pager = Pager(
       storage: storage, options: options, superblock: superblock, freeMap: freeMap,
@@ -122,7 +124,9 @@ extension Pager {
     try replay?.forEachRecord(apply)
   }
 
-  /// Ends recovery with a checkpoint that needs no log, and starts the background threads. Only now may the caller change anything.
+  /// Ends recovery with a checkpoint that needs no log, and starts the background threads.
+  ///
+  /// Only now may the caller change anything.
   package func finishOpening() throws(PagerError) {
     if isReadOnly {
       replay = nil
@@ -140,7 +144,9 @@ extension Pager {
     try startBackgroundThreads()
   }
 
-  /// The checkpoint that ends recovery (PROTOCOL E7). Checkpoint mutex held.
+  /// The checkpoint that ends recovery (rule E7).
+  ///
+  /// Checkpoint mutex held.
   private func endRecoveredLog(segments: [Extent]) throws(PagerError) {
     let inMap = segments.filter { freeMap.bits.contains(Int($0.first.rawValue)) }
     publishLatch.withLock {

@@ -24,8 +24,10 @@ extension Pager {
     return try body()
   }
 
-  /// Copies a page out, checked: from memory, and when the durable checkpoint has it also from the
-  /// disk, where a page that is in memory may have rotted unseen. Changes are locked out.
+  /// Copies a page out, checked: from memory, and when the durable checkpoint has it also from
+  /// the disk, where a page that is in memory may have rotted unseen.
+  ///
+  /// Changes are locked out.
   package func copyPage(
     _ page: PageReference, level: Int, into copy: UnsafeMutableRawBufferPointer
   ) throws(PagerError) {
@@ -50,7 +52,9 @@ extension Pager {
     }
   }
 
-  /// Whether the pages in use and the free ones cover the file exactly once. Changes are locked out.
+  /// Whether the pages in use and the free ones cover the file exactly once.
+  ///
+  /// Changes are locked out.
   package func spaceProblems(treePages: PageSet) -> [String] {
     var expected = treePages
     var problems: [String] = []

@@ -29,7 +29,7 @@ package struct PagerOptions: Sendable {
 public struct PublishedState {
   /// Pages made now are born in this epoch.
   public var epoch: Epoch
-  /// A page is changed in place if and only if it was born after this (PROTOCOL C1).
+  /// A page is changed in place if and only if it was born after this (rule C1).
   public var youngestPin: Epoch
   /// The tree as the last finished mutation left it.
   public var root: TreeRoot
@@ -77,7 +77,7 @@ public final class Pager: @unchecked Sendable {
   @usableFromInline let rootWord: Atomic<UInt64>
   @usableFromInline let rootEpoch: Atomic<UInt64>
   @usableFromInline let entryCount: Atomic<Int>
-  /// When the log or the number of mutations passes this, somebody must look (PROTOCOL B8).
+  /// When the log or the number of mutations passes this, somebody must look (rule B8).
   @usableFromInline let logLimit = Atomic<UInt64>(.max)
 
   /// The mutations since the last cut, for a glance without the latch.

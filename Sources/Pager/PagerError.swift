@@ -48,8 +48,9 @@ public struct PagerError: Error, Sendable, CustomStringConvertible {
     public static let invalidArgument = Code(name: "invalidArgument")
     /// The change may or may not be durable; only reopening tells.
     public static let outcomeUnknown = Code(name: "outcomeUnknown")
-    /// The process has no room for the addresses asked for.
+    /// The last writer did not close the file, and a reader can't recover it.
     public static let needsRecovery = Code(name: "needsRecovery")
+    /// The process has no room for the addresses asked for.
     public static let outOfAddressSpace = Code(name: "outOfAddressSpace")
   }
 

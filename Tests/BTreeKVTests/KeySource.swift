@@ -54,7 +54,9 @@ struct KeySource {
       return Self.bigEndian(counter)
     case .awkward:
       var key: [UInt8] = []
-      let pieces: [[UInt8]] = [[0], [0xFF], [0, 0, 0, 0], [0xFF, 0xFF, 0xFF, 0xFF], [0x61], [0, 0xFF]]
+      let pieces: [[UInt8]] = [
+        [0], [0xFF], [0, 0, 0, 0], [0xFF, 0xFF, 0xFF, 0xFF], [0x61], [0, 0xFF],
+      ]
       for _ in 0..<random.number(in: 0...10) { key += pieces[random.below(pieces.count)] }
       return key
     }

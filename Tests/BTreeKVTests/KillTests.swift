@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// A process that is killed at any moment loses nothing that was acknowledged, and what is there is
-/// the state after some change in order: B1-B3, B5, C3-C5, C7 and E1-E8 of PROTOCOL.md.
+/// the state after some change in order: B1-B3, B5, C3-C5, C7 and E1-E8 of docs/ARCHITECTURE.md.
 ///
 /// A child writes and says what is acknowledged; it is killed with SIGKILL; the file then holds the
 /// state after exactly k changes, acknowledged ≤ k ≤ acknowledged + 1. The next child goes on with

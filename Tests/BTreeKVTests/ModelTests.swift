@@ -6,7 +6,7 @@ import Testing
 /// Long random histories of all operations give the answers of a sorted array, while pages split,
 /// merge, are evicted and checkpointed, and `verify` finds nothing, also after reopening.
 ///
-/// PROTOCOL A2, C1-C8, F2 (an insert never widens a page), F4 and F6 as a whole: dropping one of
+/// rule A2, C1-C8, F2 (an insert never widens a page), F4 and F6 as a whole: dropping one of
 /// them shows as a wrong answer, an unsound file or a crash here.
 @Suite struct ModelTests {
   @Test(arguments: KeyKind.allCases, [4096, 16384])

@@ -5,11 +5,12 @@ import Testing
 
 /// Histories that once went wrong, cut down to what is needed.
 ///
-/// PROTOCOL F4: the read-in checks refuse nothing that the engine itself wrote.
+/// rule F4: the read-in checks refuse nothing that the engine itself wrote.
 @Suite struct RegressionTests {
-  /// A key of at most four bytes with an empty value has a cell of no bytes. It was put where the
-  /// lowest cell began; removing that one raised the heap's start above it, and the page was
-  /// refused as damaged once it was read again.
+  /// A key of at most four bytes with an empty value has a cell of no bytes.
+  ///
+  /// It was put where the lowest cell began; removing that one raised the heap's start above it,
+  /// and the page was refused as damaged once it was read again.
   @Test func emptyCellAtTheHeapStart() throws {
     let storage = try MemoryStorage()
     var database = try openDatabase(in: storage.reopen())

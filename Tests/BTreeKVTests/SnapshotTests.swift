@@ -5,7 +5,7 @@ import Testing
 
 /// A cursor or an iteration shows what was there when it began, whatever changes meanwhile, and
 /// gives back what was kept for it: C1 (in place only above the youngest pin), C2 (dead lists), C3
-/// (free means that no pin reaches it) and C4 of PROTOCOL.md.
+/// (free means that no pin reaches it) and C4 of docs/ARCHITECTURE.md.
 @Suite struct SnapshotTests {
   private struct View {
     let cursor: Cursor

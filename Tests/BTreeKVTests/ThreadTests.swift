@@ -5,11 +5,12 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// Readers beside writers on the same keys, while pages split, merge, are evicted and checkpointed:
-/// D1-D5, C1, C5 and C8 of PROTOCOL.md. Also for ThreadSanitizer, with shared latches and
-/// `BTREEKV_TSAN=1`.
+/// Readers beside writers on the same keys, while pages split, merge, are evicted and
+/// checkpointed.
 ///
-/// Each value says whose it is and which version; a version never goes back for one reader.
+/// D1-D5, C1, C5 and C8 of docs/ARCHITECTURE.md. Also for ThreadSanitizer, with shared latches and
+/// `BTREEKV_TSAN=1`. Each value says whose it is and which version; a version never goes back for
+/// one reader.
 @Suite(.serialized) struct ThreadTests {
   private final class Shared: Sendable {
     let failure = Mutex<(any Error)?>(nil)

@@ -4,7 +4,9 @@ import Testing
 @testable import BTreeKV
 @testable import Pager
 
-/// Power cuts and deaths of the process at any instant, seeded. `BTREEKV_LONG=1` runs many more.
+/// Power cuts and deaths of the process at any instant, seeded.
+///
+/// `BTREEKV_LONG=1` runs many more.
 @Suite struct CrashTests {
   static let isLong = ProcessInfo.processInfo.environment["BTREEKV_LONG"] != nil
 
@@ -22,7 +24,7 @@ import Testing
     (0..<(isLong ? 200 : 7)).map { Case(durability: durability, seed: firstSeed + UInt64($0)) }
   }
 
-  /// PROTOCOL A1, B1 to B6, C3, C7, C9, E1 to E7: at whatever instant the power goes, the file opens
+  /// rule A1, B1 to B6, C3, C7, C9, E1 to E7: at whatever instant the power goes, the file opens
   /// whole, holds the state after some operation, and all that was promised.
   @Test(arguments: cases) func anyCrashLeavesAWholeFile(_ test: Case) throws {
     var workload = try CrashWorkload(seed: test.seed, durability: test.durability)
@@ -33,7 +35,7 @@ import Testing
     #expect(problems.isEmpty, "\(problems.joined(separator: "\n"))")
   }
 
-  /// PROTOCOL B9, C9: a crash while the file is being created, at each of the steps.
+  /// rule B9, C9: a crash while the file is being created, at each of the steps.
   @Test(arguments: [4096, 8192, 16384, 65536])
   func creationCanCrashAnywhere(pageSize: Int) throws {
     let storage = try RecordingStorage()

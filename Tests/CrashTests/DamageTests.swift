@@ -6,7 +6,7 @@ import Testing
 
 /// Bytes changed at random, and the memory that it all takes.
 @Suite struct DamageTests {
-  /// PROTOCOL F4, E1, B3: whatever byte of a file rots, opening and reading end in an answer or in a
+  /// rule F4, E1, B3: whatever byte of a file rots, opening and reading end in an answer or in a
   /// clear error, never in a wrong value. (A value's or page's damage may go unseen until it is read.)
   @Test(arguments: 1...(CrashTests.isLong ? 40 : 4) as ClosedRange<UInt64>)
   func rotIsNeverAnAnswer(seed: UInt64) throws {
@@ -42,7 +42,7 @@ import Testing
     }
   }
 
-  /// PROTOCOL F4: cells of no bytes at all (short keys, empty values) are sound wherever they lie.
+  /// rule F4: cells of no bytes at all (short keys, empty values) are sound wherever they lie.
   @Test func emptyCellsAreSound() throws {
     let storage = try MemoryStorage()
     let options = LogImage.options(.sync)
@@ -63,8 +63,9 @@ import Testing
     #expect(try database.verify().problems == [])
   }
 
-  /// PROTOCOL F8: with a small budget the process's own memory stays small. Runs in a process of its
-  /// own, by the kernel's accounting.
+  /// rule F8: with a small budget the process's own memory stays small.
+  ///
+  /// Runs in a process of its own, by the kernel's accounting.
   @Test func memoryStaysInTheBudget() async {
     await #expect(processExitsWith: .success) {
       let path = NSTemporaryDirectory() + "MemoryTest-\(UUID().uuidString)"

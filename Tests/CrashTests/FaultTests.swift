@@ -140,7 +140,7 @@ struct FaultRun {
     }
   }
 
-  /// PROTOCOL A1, C7: whichever call fails, errors are clear, nothing traps or hangs, after a failure
+  /// rule A1, C7: whichever call fails, errors are clear, nothing traps or hangs, after a failure
   /// writes are refused while reads go on, and reopening finds everything acknowledged.
   @Test(arguments: cases) func anyCallMayFail(_ test: Case) throws {
     var healthy = try FaultRun(test.durability)
@@ -192,7 +192,7 @@ struct FaultRun {
     }
   }
 
-  /// PROTOCOL A1, C7: the waiter of a failed log sync hears that the outcome is unknown, and the next
+  /// rule A1, C7: the waiter of a failed log sync hears that the outcome is unknown, and the next
   /// write is refused at once; reads go on.
   @Test(arguments: [FaultTests.inputOutput, FaultTests.diskFull])
   func failedLogSyncPoisons(error: PagerError) throws {
@@ -205,7 +205,7 @@ struct FaultRun {
     #expect(code { try database.close() } == .poisoned)
   }
 
-  /// PROTOCOL A1, C7: also under `.flush`, where nobody waits for the sync that failed.
+  /// rule A1, C7: also under `.flush`, where nobody waits for the sync that failed.
   @Test(arguments: [FaultTests.inputOutput, FaultTests.diskFull])
   func failedFlushPoisons(error: PagerError) throws {
     let (database, faulty, _) = try makeDatabase(.flush)
@@ -215,7 +215,7 @@ struct FaultRun {
     #expect(try database.lookup("key 7") == Array("value 7".utf8))
   }
 
-  /// PROTOCOL C7: a failed sync of a large value's bytes may have lost others' pages too.
+  /// rule C7: a failed sync of a large value's bytes may have lost others' pages too.
   @Test func failedSyncOfALargeValuePoisons() throws {
     let (database, faulty, _) = try makeDatabase(.flush)
     faulty.failAt(1, Self.inputOutput, matching: [.synchronize])
@@ -224,7 +224,7 @@ struct FaultRun {
     #expect(code { try database.insert("c", "d") } == .poisoned)
   }
 
-  /// PROTOCOL C7: after a sync in a checkpoint failed, whatever with, no later checkpoint may rely on
+  /// rule C7: after a sync in a checkpoint failed, whatever with, no later checkpoint may rely on
   /// the pages written before it.
   @Test(arguments: [FaultTests.inputOutput, FaultTests.diskFull])
   func failedCheckpointSyncLosesNothing(error: PagerError) throws {
@@ -241,7 +241,7 @@ struct FaultRun {
     #expect(digest.count == 100)
   }
 
-  /// PROTOCOL B4, C7: once a superblock may be on the medium, the checkpoint can't be taken back,
+  /// rule B4, C7: once a superblock may be on the medium, the checkpoint can't be taken back,
   /// not even for want of room.
   @Test(arguments: [FaultTests.inputOutput, FaultTests.diskFull], [1, 2])
   func failedSuperblockWriteLosesNothing(error: PagerError, number: Int) throws {
@@ -272,7 +272,7 @@ struct FaultRun {
     }
   }
 
-  /// PROTOCOL C7: a full disk poisons nothing; with room the same call succeeds.
+  /// rule C7: a full disk poisons nothing; with room the same call succeeds.
   @Test(arguments: Database.Durability.allCases)
   func worksAgainWhenThereIsRoom(durability: Database.Durability) throws {
     let storage = try MemoryStorage(capacityByteCount: 3 << 20)

@@ -6,7 +6,7 @@ import Testing
 
 /// Rules about space, creation, closing and bounds.
 @Suite struct FileRuleTests {
-  /// PROTOCOL C3, A4: a value's pages that the log still names are not reused before a checkpoint.
+  /// rule C3, A4: a value's pages that the log still names are not reused before a checkpoint.
   @Test func namedPagesAreNotReused() throws {
     let storage = try RecordingStorage()
     let database = try Database.open(
@@ -32,7 +32,7 @@ import Testing
     #expect(try database.verify().problems == [])
   }
 
-  /// PROTOCOL C9: a file of zeros was never created; each opening jumps to new epochs.
+  /// rule C9: a file of zeros was never created; each opening jumps to new epochs.
   @Test func zerosAreNoFileAndEpochsJump() throws {
     for count in [0, 1, 4096, 8192, 16 * 4096] {
       let storage = try MemoryStorage(contents: [UInt8](repeating: 0, count: count))
@@ -60,7 +60,7 @@ import Testing
     #expect(jumps.count == 5)
   }
 
-  /// PROTOCOL F6: closing after everything was removed leaves a few pages.
+  /// rule F6: closing after everything was removed leaves a few pages.
   @Test(arguments: Database.Durability.allCases)
   func closeCutsTheFile(durability: Database.Durability) throws {
     let storage = try MemoryStorage()
@@ -81,7 +81,7 @@ import Testing
     #expect(try reopened.verify().problems == [])
   }
 
-  /// PROTOCOL B8: a writer that is faster than checkpoints is held back, so the log stays bounded.
+  /// rule B8: a writer that is faster than checkpoints is held back, so the log stays bounded.
   @Test(arguments: [Database.Durability.sync, .flush])
   func logStaysBounded(durability: Database.Durability) throws {
     var options = LogImage.options(durability)
@@ -98,8 +98,10 @@ import Testing
     try database.close()
   }
 
-  /// PROTOCOL E1, F4: a superblock or segment with impossible numbers, correctly checksummed, is an
-  /// error, not a trap. Runs in a process of its own.
+  /// rule E1, F4: a superblock or segment with impossible numbers, correctly checksummed, is
+  /// an error, not a trap.
+  ///
+  /// Runs in a process of its own.
   @Test(arguments: HostileField.allCases) func hostileNumbersAreErrors(field: HostileField) async {
     await #expect(processExitsWith: .success, "\(field)") { [field] in
       let extremes: [UInt64] = [.max, .max - 7, 1 << 63, (1 << 63) - 1, 1 << 47, 1 << 40, 0, 1]

@@ -7,8 +7,10 @@ import Testing
 @Suite struct LogRuleTests {
   private func keys(_ database: Database) throws -> Int { try ContentDigest(of: database).count }
 
-  /// PROTOCOL B1: records 10 and 12 reached the disk, 11 did not; a new 11 of the same size must not
-  /// bring the stale 12 back. Salts differ, and no segment is appended to again.
+  /// rule B1: records 10 and 12 reached the disk, 11 did not; a new 11 of the same size must
+  /// not bring the stale 12 back.
+  ///
+  /// Salts differ, and no segment is appended to again.
   @Test func staleRecordsStayDead() throws {
     var image = try LogImage(.flush) { database in
       for number in 10..<22 { try database.insert("key \(number)", "old value") }
@@ -31,7 +33,7 @@ import Testing
     #expect(try database.verify().problems == [])
   }
 
-  /// PROTOCOL B1: the old log is not appended to even when it lies where it was: its bytes stay as
+  /// rule B1: the old log is not appended to even when it lies where it was: its bytes stay as
   /// they are until its pages are reused, and the salts of all segments differ.
   @Test func saltsDiffer() throws {
     var salts = Set<UInt64>()
@@ -52,7 +54,7 @@ import Testing
     #expect(salts.count == count)
   }
 
-  /// PROTOCOL B3: damage to a record that was durable is an error, not the end of the log.
+  /// rule B3: damage to a record that was durable is an error, not the end of the log.
   @Test(arguments: [0, 1, 9, 18]) func damageInTheMiddleIsFound(index: Int) throws {
     let image = try LogImage(.sync) { database in
       for number in 0..<20 { try database.insert("key \(number)", "value") }
@@ -65,7 +67,7 @@ import Testing
     }
   }
 
-  /// PROTOCOL B3: what was not known to be durable is a torn tail.
+  /// rule B3: what was not known to be durable is a torn tail.
   @Test func damageAtTheTailIsTorn() throws {
     let image = try LogImage(.flush) { database in
       for number in 0..<10 { try database.insert("key \(number)", "value") }
@@ -96,7 +98,7 @@ import Testing
     return image
   }
 
-  /// PROTOCOL B3: damage near the end of a segment is found by looking into the next one.
+  /// rule B3: damage near the end of a segment is found by looking into the next one.
   @Test func damageBeforeALaterSegmentIsFound() throws {
     let image = try twoSegments()
     let records = try image.records()
@@ -108,7 +110,7 @@ import Testing
     }
   }
 
-  /// PROTOCOL B3: the same for the link itself and for the header that it leads to.
+  /// rule B3: the same for the link itself and for the header that it leads to.
   @Test(arguments: ["header", "link"]) func damagedChainIsFound(what: String) throws {
     let image = try twoSegments()
     let segments = try image.segments()
@@ -119,7 +121,7 @@ import Testing
     #expect(image.damaged(place).openingError()?.code == .corrupted, "\(what)")
   }
 
-  /// PROTOCOL B4: after a checkpoint both superblocks say the same, and rot of either harms nothing.
+  /// rule B4: after a checkpoint both superblocks say the same, and rot of either harms nothing.
   @Test(arguments: [0, 4096]) func eitherSuperblockIsEnough(offset: Int) throws {
     let image = try LogImage(.sync) { database in
       for number in 0..<50 { try database.insert("key \(number)", "value") }
@@ -135,7 +137,7 @@ import Testing
     #expect(both.openingError()?.code == .corrupted)
   }
 
-  /// PROTOCOL B4: between the two writes the one in force before is still sound.
+  /// rule B4: between the two writes the one in force before is still sound.
   @Test(arguments: Database.Durability.allCases)
   func newerSuperblockMayRotBeforeTheOther(durability: Database.Durability) throws {
     let storage = try RecordingStorage()
@@ -189,7 +191,7 @@ import Testing
     return (image, place * 4096)
   }
 
-  /// PROTOCOL B5, E4: a value at the tail whose bytes are not whole ends the log; whole, it is kept.
+  /// rule B5, E4: a value at the tail whose bytes are not whole ends the log; whole, it is kept.
   @Test func unwholeValueEndsTheLog() throws {
     let (image, place) = try largeImage(isSynced: false)
     #expect(try keys(try image.open()) == 3)
@@ -201,7 +203,7 @@ import Testing
     }
   }
 
-  /// PROTOCOL B5: a value that was durable and is damaged later is damage of that value alone.
+  /// rule B5: a value that was durable and is damaged later is damage of that value alone.
   @Test func rottenDurableValueIsReported() throws {
     let (image, place) = try largeImage(isSynced: true)
     let database = try image.damaged(place + 9000).open()

@@ -16,7 +16,7 @@ import Testing
     try database.insert("cherry", "red")
 
     let color = try database.lookup("banana")  // the bytes of "yellow"
-    let next = try database.above("banana")    // ("cherry", "red")
+    let next = try database.above("banana")  // ("cherry", "red")
     try database.forEach(in: .prefix("b")) { key, value in
       print(key.byteCount, value.byteCount)
       return .next

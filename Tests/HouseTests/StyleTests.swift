@@ -32,7 +32,8 @@ import Testing
   }
 
   @Test func rootPackageHasNoDependencies() throws {
-    let manifest = try String(contentsOf: Self.root.appending(path: "Package.swift"), encoding: .utf8)
+    let manifest = try String(
+      contentsOf: Self.root.appending(path: "Package.swift"), encoding: .utf8)
     #expect(!manifest.contains(".package("))
   }
 

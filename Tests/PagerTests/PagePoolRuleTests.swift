@@ -36,7 +36,7 @@ import Testing
     LatchWord.version(pool.words[Int(id)].load(ordering: .acquiring))
   }
 
-  /// PROTOCOL D1: over changes, eviction, reading in, freeing and reuse a version never repeats, and
+  /// rule D1: over changes, eviction, reading in, freeing and reuse a version never repeats, and
   /// an old one never validates; content survives eviction (C7, C8).
   @Test(arguments: 1...5 as ClosedRange<UInt64>) func versionsOnlyGrow(seed: UInt64) throws {
     var random = PagerRandom(seed: seed)
@@ -87,7 +87,9 @@ import Testing
     }
   }
 
-  /// PROTOCOL F4, D3: a page read in is checked: checksum, own id, epoch, level, structure, bounds.
+  /// rule F4, D3: a page read in is checked: checksum, own id, epoch, level, structure,
+  /// bounds.
+  ///
   /// After an error its word is free and its version has moved on.
   @Test func readInChecks() throws {
     let storage = try MemoryStorage()
@@ -121,7 +123,7 @@ import Testing
     #expect(code { _ = try bad.beginRead(reference(10), level: 0) } == .corrupted)
   }
 
-  /// PROTOCOL C5: a freed page's frame is never written.
+  /// rule C5: a freed page's frame is never written.
   @Test func freedPagesAreNotWritten() throws {
     let storage = FaultyStorage(try MemoryStorage())
     try storage.allocate(byteRange: 0..<64 * Self.byteCount)
@@ -135,7 +137,7 @@ import Testing
     #expect(storage.calls.filter { $0.operation == .write } == [write])
   }
 
-  /// PROTOCOL C7, C8: a page whose write failed is dirty again, and is written the next time.
+  /// rule C7, C8: a page whose write failed is dirty again, and is written the next time.
   @Test func failedWritesStayDirty() throws {
     let storage = FaultyStorage(try MemoryStorage())
     try storage.allocate(byteRange: 0..<64 * Self.byteCount)

@@ -26,7 +26,7 @@ import Testing
       isValue: false)
   }
 
-  /// PROTOCOL C2: every combination of three pins, a birth and a death, released in each order.
+  /// rule C2: every combination of three pins, a birth and a death, released in each order.
   @Test func everySmallCaseIsRight() {
     let orders = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]]
     let pins: [UInt64] = [2, 4, 6]
@@ -53,7 +53,7 @@ import Testing
     }
   }
 
-  /// PROTOCOL C2: long random histories; what waits is freed exactly when nobody sees it any more.
+  /// rule C2: long random histories; what waits is freed exactly when nobody sees it any more.
   @Test(arguments: 1...40 as ClosedRange<UInt64>) func randomHistories(seed: UInt64) {
     var random = PagerRandom(seed: seed)
     var table = PinTable()

@@ -4,7 +4,7 @@ import Testing
 
 /// Bitmap, allocator and free map against naive models.
 @Suite struct SpaceTests {
-  /// PROTOCOL A3: the bitmap's searches and counts agree with an array of flags.
+  /// rule A3: the bitmap's searches and counts agree with an array of flags.
   @Test(arguments: 1...30 as ClosedRange<UInt64>) func bitmap(seed: UInt64) {
     var random = PagerRandom(seed: seed)
     let size = 1 + random.below(300)
@@ -53,7 +53,7 @@ import Testing
     return (allocator, layout)
   }
 
-  /// PROTOCOL C5, C7, A3: nothing is given out twice, nor outside the file, nor on the map's slots.
+  /// rule C5, C7, A3: nothing is given out twice, nor outside the file, nor on the map's slots.
   @Test(arguments: 1...12 as ClosedRange<UInt64>) func allocator(seed: UInt64) throws {
     var random = PagerRandom(seed: seed)
     let storage = try MemoryStorage()
@@ -91,7 +91,7 @@ import Testing
     #expect(try storage.byteCount() == allocator.pageCount * 4096)
   }
 
-  /// PROTOCOL C5, F4: a second free is damage, as is freeing beyond the end.
+  /// rule C5, F4: a second free is damage, as is freeing beyond the end.
   @Test func doubleFreeIsFound() throws {
     let storage = try MemoryStorage()
     try storage.allocate(byteRange: 0..<16 * 4096)
@@ -110,7 +110,7 @@ import Testing
     }
   }
 
-  /// PROTOCOL C3, C8: an id is not given out while a write of its page is under way.
+  /// rule C3, C8: an id is not given out while a write of its page is under way.
   @Test func pagesUnderWriteAreNotGivenOut() throws {
     let storage = try MemoryStorage()
     try storage.allocate(byteRange: 0..<16 * 4096)
@@ -122,7 +122,7 @@ import Testing
     }
   }
 
-  /// PROTOCOL C7: a full disk leaves the allocator as it was.
+  /// rule C7: a full disk leaves the allocator as it was.
   @Test func fullDiskLeavesTheAllocator() throws {
     let storage = try MemoryStorage(capacityByteCount: 40 * 4096)
     try storage.allocate(byteRange: 0..<16 * 4096)
@@ -141,7 +141,7 @@ import Testing
     #expect(allocator.pageCount > count)
   }
 
-  /// PROTOCOL A3, B4: the map of each checkpoint can be loaded with its digest, and with no other;
+  /// rule A3, B4: the map of each checkpoint can be loaded with its digest, and with no other;
   /// writing the next one leaves it whole until `commit`.
   @Test(arguments: 1...10 as ClosedRange<UInt64>) func freeMap(seed: UInt64) throws {
     var random = PagerRandom(seed: seed)
@@ -178,7 +178,7 @@ import Testing
     }
   }
 
-  /// PROTOCOL C5, F4: a page that comes into use twice is damage.
+  /// rule C5, F4: a page that comes into use twice is damage.
   @Test func freeMapFindsDoubleUse() throws {
     var map = FreeMap(layout: FreeMapLayout(pageByteCount: 4096), checksumSeed: 1)
     let change = SpaceChange(extent: Extent(first: PageID(9), pageCount: 2), isUsed: true)

@@ -6,7 +6,9 @@ package struct TestFailure: Error, CustomStringConvertible {
   package init(_ description: String) { self.description = description }
 }
 
-/// Throws unless the condition holds. Cheaper than `#expect`, and the first failure ends a history.
+/// Throws unless the condition holds.
+///
+/// Cheaper than `#expect`, and the first failure ends a history.
 package func require(_ condition: Bool, _ message: @autoclosure () -> String) throws {
   if !condition { throw TestFailure(message()) }
 }

@@ -76,7 +76,9 @@ extension Database {
   }
 }
 
-/// Steps through the entries of a range, as they were when it was made. For one thread.
+/// Steps through the entries of a range, as they were when it was made.
+///
+/// For one thread.
 public final class Cursor {
   private let walker: RangeWalker
 

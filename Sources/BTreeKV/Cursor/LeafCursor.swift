@@ -25,8 +25,10 @@ final class LeafCursor {
   private struct State {
     var count = 0
     var prefixLength = 0
-    /// The copied leaf, and behind it the buffer of the current key: its prefix stays over a whole
-    /// leaf. Allocated with the first leaf, so that a cursor that goes nowhere costs little.
+    /// The copied leaf, and behind it the buffer of the current key: its prefix stays over a
+    /// whole leaf.
+    ///
+    /// Allocated with the first leaf, so that a cursor that goes nowhere costs little.
     var memory: UnsafeMutableRawPointer
     var isAllocated = false
   }

@@ -11,8 +11,9 @@ final class RangeWalker {
   private var hasStarted = false
   private var isFinished = false
 
-  /// Where the walk is. Behind a pointer, since the runtime would check each access to a class's
-  /// variables.
+  /// Where the walk is.
+  ///
+  /// Behind a pointer, since the runtime would check each access to a class's variables.
   @usableFromInline struct Position {
     /// The next slot, and where the slots of this leaf end that belong to the range.
     var index = 0
@@ -88,7 +89,8 @@ final class RangeWalker {
   private func nextLeaf() throws(PagerError) -> Bool {
     if isFinished { return false }
     if hasStarted {
-      guard position.pointee.stop == leaf.count, let fence = leaf.upperFence, isBelowUpper(fence) else {
+      guard position.pointee.stop == leaf.count, let fence = leaf.upperFence, isBelowUpper(fence)
+      else {
         return finish()
       }
       guard try load(fence, .holding) else { return finish() }
@@ -99,7 +101,8 @@ final class RangeWalker {
       guard try load(lower, .holding) else { return finish() }
       position.pointee.index = lower.withUnsafeBytes { leaf.lowerBound($0).index }
     }
-    position.pointee.stop = range.upper.map { $0.withUnsafeBytes { leaf.lowerBound($0).index } } ?? leaf.count
+    position.pointee.stop =
+      range.upper.map { $0.withUnsafeBytes { leaf.lowerBound($0).index } } ?? leaf.count
     return true
   }
 
@@ -116,9 +119,11 @@ final class RangeWalker {
       guard try load(range.upper ?? [], range.upper == nil ? .last : .below) else {
         return finish()
       }
-      position.pointee.index = range.upper.map { $0.withUnsafeBytes { leaf.lowerBound($0).index } } ?? leaf.count
+      position.pointee.index =
+        range.upper.map { $0.withUnsafeBytes { leaf.lowerBound($0).index } } ?? leaf.count
     }
-    position.pointee.stop = range.lower.map { $0.withUnsafeBytes { leaf.lowerBound($0).index } } ?? 0
+    position.pointee.stop =
+      range.lower.map { $0.withUnsafeBytes { leaf.lowerBound($0).index } } ?? 0
     return true
   }
 

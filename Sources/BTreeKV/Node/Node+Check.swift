@@ -4,7 +4,7 @@ extension Node {
   /// What is structurally wrong with a page that was read from the file, or nil.
   ///
   /// After this, every offset and length of the page lies inside it, and cells don't overlap: so
-  /// the hot path needs no bounds checks (PROTOCOL F4).
+  /// the hot path needs no bounds checks (rule F4).
   static func structureProblem(_ page: UnsafeRawBufferPointer) -> String? {
     guard let start = page.baseAddress else { return "an empty page" }
     let pageByteCount = page.count

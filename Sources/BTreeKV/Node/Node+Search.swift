@@ -141,7 +141,8 @@ extension Node {
     var end = high
     // Heads from `first` on are not below the target: those above it count as above.
     while low < end {
-      let middle = first == low && low &+ 1 < end && head(low &+ 1) != target
+      let middle =
+        first == low && low &+ 1 < end && head(low &+ 1) != target
         ? low : (low &+ end) >> 1
       if head(middle) != target {
         end = middle

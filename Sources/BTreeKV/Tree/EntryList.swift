@@ -140,7 +140,8 @@ final class EntryList {
   func byteCount(_ range: Range<Int>, prefix: Int, isLeaf: Bool) -> Int {
     var sum = prefix
     for index in range {
-      sum += entryByteCount(index, prefix: isLeaf || index > range.lowerBound ? prefix : nil, isLeaf)
+      sum += entryByteCount(
+        index, prefix: isLeaf || index > range.lowerBound ? prefix : nil, isLeaf)
     }
     return sum
   }

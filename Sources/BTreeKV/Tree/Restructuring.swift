@@ -29,6 +29,8 @@ struct Restructuring {
 struct ChildReplacement {
   var first: Int
   var removed: Int
-  /// The new ones. The first takes over the separator of slot `first`, so its key is not used.
+  /// The new ones.
+  ///
+  /// The first takes over the separator of slot `first`, so its key is not used.
   var added: [(key: [UInt8], child: PageReference)]
 }

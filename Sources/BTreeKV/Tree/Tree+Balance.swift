@@ -78,7 +78,8 @@ extension Tree {
     let upper = upperFence(position)
     let count = leaf.count
     let isAscending =
-      !isFound && writer.pointee.lastInsert.page == path[position].page.id && writer.pointee.lastInsert.index == index - 1
+      !isFound && writer.pointee.lastInsert.page == path[position].page.id
+      && writer.pointee.lastInsert.index == index - 1
     let appendOwn = { [self] in
       entries.append(leaf, 0..<index, pageByteCount: pageByteCount)
       entries.append(mutation.key, payload, isLarge: mutation.isLarge)
@@ -329,8 +330,9 @@ extension Tree {
   /// What an inner page uses after a replacement.
   private func usedByteCount(_ parent: Node, after replacement: ChildReplacement) -> Int {
     var used = parent.usedByteCount(pageByteCount)
-    for index in replacement.first + 1..<max(
-      replacement.first + 1, replacement.first + replacement.removed)
+    for index in replacement.first
+      + 1..<max(
+        replacement.first + 1, replacement.first + replacement.removed)
     {
       used -= parent.cell(index, isLeaf: false).byteCount + Node.slotByteCount
     }
@@ -344,7 +346,9 @@ extension Tree {
     return used
   }
 
-  /// Replaces children in an inner page that has room. Cannot fail.
+  /// Replaces children in an inner page that has room.
+  ///
+  /// Cannot fail.
   func apply(_ replacement: ChildReplacement, to parent: Node) {
     Node.withChild(replacement.added[0].child) {
       parent.overwritePayload(at: replacement.first, with: $0, isLeaf: false)

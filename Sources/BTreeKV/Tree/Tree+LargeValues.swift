@@ -107,7 +107,9 @@ struct LargeValueReader {
 }
 
 extension Tree {
-  /// Writes a value's bytes into runs of pages that nothing refers to yet. Holds nothing.
+  /// Writes a value's bytes into runs of pages that nothing refers to yet.
+  ///
+  /// Holds nothing.
   func store(_ bytes: UnsafeRawBufferPointer) throws(PagerError) -> LargeValue {
     let stored = LargeValue.storedByteCount(bytes.count)
     let pageCount = (stored + pageByteCount - 1) / pageByteCount
@@ -116,7 +118,7 @@ extension Tree {
     do throws(PagerError) {
       value.checksum = try write(bytes, to: extents)
       // A large value must be on the medium before the log names it, or else a restart would have
-      // to read it all to know whether it is whole (PROTOCOL B5). Under `.sync` that holds for each
+      // to read it all to know whether it is whole (rule B5). Under `.sync` that holds for each
       // value, since making the record durable does nothing for the bytes that it names.
       if pager.log != nil, bytes.count > 1 << 20 || pager.options.durability == .sync {
         try pager.poisoning { () throws(PagerError) in try pager.storage.synchronize() }

@@ -3,7 +3,7 @@ internal import Pager
 // Replaying the log, and moving pages down at close.
 
 extension Tree {
-  /// Applies the log's records to the tree as the last checkpoint left it (PROTOCOL E6).
+  /// Applies the log's records to the tree as the last checkpoint left it (rule E6).
   func replay() throws(PagerError) {
     writer.pointee.isReplaying = true
     defer { writer.pointee.isReplaying = false }
@@ -27,8 +27,10 @@ extension Tree {
     }
   }
 
-  /// Moves pages whose number is `limit` or more into free pages below, so that the end of the file
-  /// can be cut off. Nobody else uses the tree.
+  /// Moves pages whose number is `limit` or more into free pages below, so that the end of the
+  /// file can be cut off.
+  ///
+  /// Nobody else uses the tree.
   ///
   /// Large values stay where they are.
   ///

@@ -26,7 +26,9 @@ extension Tree {
     var wasThere: Bool
   }
 
-  /// Carries a mutation out. Writer mutex held.
+  /// Carries a mutation out.
+  ///
+  /// Writer mutex held.
   @inline(__always)
   func mutate(_ mutation: Mutation) throws(PagerError) -> Outcome {
     if pager.hasOrphans { try pager.settle(limit: 16) }
@@ -45,6 +47,7 @@ extension Tree {
   }
 
   /// Changes a leaf that is held exclusively, when the change fits and the leaf is young enough.
+  ///
   /// The leaf is given back in any case.
   ///
   /// - Returns: nil when this needs more than the one leaf.
@@ -88,7 +91,9 @@ extension Tree {
     return Outcome(wasThere: isFound)
   }
 
-  /// Appends to the log, unless the log is what is being replayed. Publish latch held.
+  /// Appends to the log, unless the log is what is being replayed.
+  ///
+  /// Publish latch held.
   @inline(__always) func appendLog(_ entry: LogEntry) {
     guard !isReplaying, let log = pager.log else { return }
     entry.write(to: log.beginRecord())

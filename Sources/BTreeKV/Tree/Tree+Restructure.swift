@@ -8,7 +8,8 @@ extension Tree {
     var work = startRestructuring()
     do throws(PagerError) {
       entries.removeAll()
-      entries.append(mutation.key, mutation.payload ?? .init(start: nil, count: 0), isLarge: mutation.isLarge)
+      entries.append(
+        mutation.key, mutation.payload ?? .init(start: nil, count: 0), isLarge: mutation.isLarge)
       let leaf = try makePage(&work, 0..<1, level: 0, prefix: 0)
       work.top = .root(leaf, height: 1)
       if !isReplaying { try pager.reserveLog(body: mutation.logEntry.byteCount) }

@@ -3,8 +3,10 @@ internal import Pager
 // Dividing entries among pages.
 
 extension Tree {
-  /// The prefix of a leaf for these entries: what its range has in common. At the edge of the tree,
-  /// where the range is open, what its keys have in common, until one comes that has not.
+  /// The prefix of a leaf for these entries: what its range has in common.
+  ///
+  /// At the edge of the tree, where the range is open, what its keys have in common, until one
+  /// comes that has not.
   func leafPrefix(_ range: Range<Int>, _ lower: [UInt8]?, _ upper: [UInt8]?) -> Int {
     let low = lower ?? entries.key(range.lowerBound)
     let high = upper ?? entries.key(range.upperBound - 1)

@@ -16,8 +16,9 @@ final class Tree: @unchecked Sendable {
   let pageByteCount: Int
   let maximumKeyByteCount: Int
 
-  /// What belongs to whoever holds the writer mutex. Behind a pointer, since the runtime would check
-  /// each access to a class's variables.
+  /// What belongs to whoever holds the writer mutex.
+  ///
+  /// Behind a pointer, since the runtime would check each access to a class's variables.
   let writer: UnsafeMutablePointer<WriterState>
   /// The pages from the root to a leaf, as the writer came down.
   let path: UnsafeMutablePointer<PathElement>
@@ -130,7 +131,7 @@ extension Tree {
         do throws(PagerError) {
           childVersion = try pool.beginRead(child, level: level - 1)
         } catch {
-          // An error met on a page that is no longer the child is nobody's error (PROTOCOL D3).
+          // An error met on a page that is no longer the child is nobody's error (rule D3).
           if pool.endRead(page.id, version) { throw error }
           continue restart
         }

@@ -28,7 +28,9 @@ extension Pager {
     try writeCheckpoint(endingLog: nil, truncatingTo: nil)
   }
 
-  /// Writes a checkpoint. Checkpoint mutex held.
+  /// Writes a checkpoint.
+  ///
+  /// Checkpoint mutex held.
   ///
   /// - Parameters:
   ///   - endedLog: a log that ended, at close; the new superblock then names none.
@@ -36,7 +38,8 @@ extension Pager {
   func writeCheckpoint(endingLog endedLog: EndedLog?, truncatingTo pageCount: Int?)
     throws(PagerError)
   {
-    let isForced = endedLog?.all.isEmpty == false || pageCount != nil || superblock.log != nil && log == nil
+    let isForced =
+      endedLog?.all.isEmpty == false || pageCount != nil || superblock.log != nil && log == nil
     guard let cut = takeCut(endedLog: endedLog, isForced: isForced) else { return }
     do throws(PagerError) {
       try writeOut(cut, pageCount: pageCount ?? allocator.pageCount)
@@ -59,8 +62,9 @@ extension Pager {
   private func takeCut(endedLog: EndedLog?, isForced: Bool) -> Cut? {
     publishLatch.lock()
     defer { publishLatch.unlock() }
-    guard isForced || published.pointee.mutationCount > 0
-      || published.pointee.isChangedSinceCheckpoint || !published.pointee.valuesToFree.isEmpty
+    guard
+      isForced || published.pointee.mutationCount > 0
+        || published.pointee.isChangedSinceCheckpoint || !published.pointee.valuesToFree.isEmpty
     else { return nil }
     var cut = Cut(
       epoch: takePinLocked(), root: published.pointee.root, dirty: [], changes: [], values: [],
@@ -68,7 +72,7 @@ extension Pager {
     for extent in endedLog?.inMap ?? [] {
       published.pointee.spaceChanges.append(SpaceChange(extent: extent, isUsed: false))
     }
-    // Segments that replay from this cut does not need are not part of it (PROTOCOL A3).
+    // Segments that replay from this cut does not need are not part of it (rule A3).
     if let log, let start = cut.log {
       for extent in log.segmentsLeaving(before: start) {
         published.pointee.spaceChanges.append(SpaceChange(extent: extent, isUsed: false))
@@ -144,7 +148,7 @@ extension Pager {
   }
 
   /// Writes the dirty pages of a cut, in small durable pieces while committers wait for the
-  /// device, so that none of them waits behind a long write (PROTOCOL B6).
+  /// device, so that none of them waits behind a long write (rule B6).
   private func writePages(_ dirty: [PageID]) throws(PagerError) {
     var pages = dirty
     pages.sort()
@@ -154,7 +158,8 @@ extension Pager {
       var end = min(start + step, pages.count)
       // The same page may be there twice; it must not be split over two rounds unsorted.
       while end < pages.count, pages[end] == pages[end - 1] { end += 1 }
-      let isBusy = options.durability == .sync && (log?.waiterCount.load(ordering: .relaxed) ?? 0) > 0
+      let isBusy =
+        options.durability == .sync && (log?.waiterCount.load(ordering: .relaxed) ?? 0) > 0
       try pool.writeBack(
         pages[start..<end], waiting: true, limitBytes: 128 << 10, durably: isBusy)
       start = end
@@ -162,7 +167,7 @@ extension Pager {
   }
 
   /// The soft limit of the log, in bytes and in mutations: a restart must replay four times as
-  /// much in two seconds (PROTOCOL B8).
+  /// much in two seconds (rule B8).
   @usableFromInline static var softMutationLimit: Int { 400_000 }
 
   func setLogLimit(from cut: LogSequenceNumber) {
@@ -171,7 +176,9 @@ extension Pager {
   }
 
   /// Asks for a checkpoint when enough has been written since the last one, and slows writers
-  /// down that are faster than checkpoints. Called holding nothing.
+  /// down that are faster than checkpoints.
+  ///
+  /// Called holding nothing.
   @inlinable public func throttleIfNeeded() throws(PagerError) {
     guard let log else { return }
     if log.end.load(ordering: .relaxed) < logLimit.load(ordering: .relaxed),
@@ -188,7 +195,8 @@ extension Pager {
     let limit = logLimit.load(ordering: .relaxed)
     let bytes = log.endLSN.rawValue &- (limit &- soft)
     let share = max(
-      Double(bytes) / Double(soft), Double(mutationHint.load(ordering: .relaxed)) / Double(Self.softMutationLimit))
+      Double(bytes) / Double(soft),
+      Double(mutationHint.load(ordering: .relaxed)) / Double(Self.softMutationLimit))
     background.requestCheckpoint()
     if share >= 4 {
       try background.waitForAttempt()

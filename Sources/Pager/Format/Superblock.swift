@@ -2,7 +2,7 @@
 ///
 /// Pages 0 and 1 hold one each. A checkpoint writes the one that is not in force, syncs, and
 /// before anything of the checkpoint before it is reused writes the other one too: from then on
-/// both say the same, so that rot in either harms nothing. (PROTOCOL B4 asks for a log record for
+/// both say the same, so that rot in either harms nothing. (rule B4 asks for a log record for
 /// this; two equal superblocks need none, work without a log, and survive what B4 only reports.)
 struct Superblock: Equatable, Sendable {
   static let byteCount = 512
@@ -26,7 +26,7 @@ struct Superblock: Equatable, Sendable {
   /// Where the log went on when this was written: no later log position is lower.
   var logEnd = LogSequenceNumber(0)
 
-  /// The seed of all page checksums of the file (PROTOCOL C9).
+  /// The seed of all page checksums of the file (rule C9).
   var checksumSeed: UInt64 { fileIdentifier.high ^ fileIdentifier.low.byteSwapped }
 
   static func == (a: Superblock, b: Superblock) -> Bool { a.encoded() == b.encoded() }
@@ -143,7 +143,7 @@ struct Superblock: Equatable, Sendable {
 struct LogStart: Equatable, Sendable {
   /// The segment that the cut lies in.
   var extent: Extent
-  /// That segment's salt (PROTOCOL B1).
+  /// That segment's salt (rule B1).
   var salt: UInt64
   /// How many segments came before it.
   var sequence: UInt64

@@ -7,7 +7,9 @@ extension Log {
   /// Whether a segment is in use, so that records can be appended.
   package var isStarted: Bool { segmentLock.withLock { !live.isEmpty } }
 
-  /// Makes room for a record by going on to the next segment. Writer mutex held, no latch.
+  /// Makes room for a record by going on to the next segment.
+  ///
+  /// Writer mutex held, no latch.
   ///
   /// - Parameters:
   ///   - body: the bytes of the record to come.
@@ -48,7 +50,9 @@ extension Log {
     if old == nil { durable.store(taken.segment.firstLSN.rawValue, ordering: .releasing) }
   }
 
-  /// Appends the record that ends a segment. Publish latch held.
+  /// Appends the record that ends a segment.
+  ///
+  /// Publish latch held.
   private func finish(_ old: Live) {
     let body = beginRecord()
     body.storeBytes(of: LogRecord.endKind, as: UInt8.self)
@@ -58,7 +62,8 @@ extension Log {
   /// Writes a sector of a segment: into its mapping, or durably into the file.
   private func store(_ bytes: [UInt8], in live: Live, at offset: Int) throws(PagerError) {
     if isMapped, let memory = live.memory {
-      UnsafeMutableRawBufferPointer(start: memory + offset, count: bytes.count).copyBytes(from: bytes)
+      UnsafeMutableRawBufferPointer(start: memory + offset, count: bytes.count).copyBytes(
+        from: bytes)
       return
     }
     let place = Int(live.segment.extent.first.rawValue) * pageByteCount + offset
@@ -95,7 +100,9 @@ extension Log {
     return try prepare(atLeast: byteCount)
   }
 
-  /// Prepares the next segment ahead of need. Called by the keeper thread.
+  /// Prepares the next segment ahead of need.
+  ///
+  /// Called by the keeper thread.
   func prepareAhead() {
     segmentLock.lock()
     guard next == nil, !isPreparing, !live.isEmpty, !isStopping else {
@@ -171,7 +178,7 @@ extension Log {
     return item
   }
 
-  /// Overwriting is cheaper to sync than filling allocated space (PROTOCOL B6).
+  /// Overwriting is cheaper to sync than filling allocated space (rule B6).
   private func writeZeros(_ range: Range<Int>, from zeros: UnsafeMutableRawPointer)
     throws(PagerError)
   {

@@ -3,7 +3,9 @@ import Synchronization
 // Making the log durable, once for everybody who waits.
 
 extension Log {
-  /// Waits until everything before `lsn` is on the medium. Holds nothing while it waits.
+  /// Waits until everything before `lsn` is on the medium.
+  ///
+  /// Holds nothing while it waits.
   ///
   /// Whoever finds nobody syncing syncs for all; who comes meanwhile is in the next round.
   ///

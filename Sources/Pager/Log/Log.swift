@@ -99,12 +99,16 @@ public final class Log: @unchecked Sendable {
       <= cursor.pointee.limit
   }
 
-  /// Where to write the body of the next record, for which there is room. Publish latch held.
+  /// Where to write the body of the next record, for which there is room.
+  ///
+  /// Publish latch held.
   @inlinable public func beginRecord() -> UnsafeMutableRawPointer {
     cursor.pointee.base + (cursor.pointee.offset + LogRecord.headerByteCount)
   }
 
-  /// Appends the record whose body of `count` bytes is in place. Publish latch held.
+  /// Appends the record whose body of `count` bytes is in place.
+  ///
+  /// Publish latch held.
   ///
   /// - Returns: the position to wait for, to know it durable.
   @inlinable @discardableResult
@@ -123,7 +127,9 @@ public final class Log: @unchecked Sendable {
     return LogSequenceNumber(newEnd)
   }
 
-  /// Where replay would begin if the log were cut here. Publish latch held.
+  /// Where replay would begin if the log were cut here.
+  ///
+  /// Publish latch held.
   func cut() -> LogStart? {
     segmentLock.withLock {
       guard let current = live.last else { return nil }

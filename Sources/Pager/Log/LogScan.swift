@@ -10,7 +10,8 @@ package struct LogClient: Sendable {
 
   package init(
     extentsNamed: @escaping @Sendable (UnsafeRawBufferPointer, Int) -> [Extent]?,
-    bytesAreWhole: @escaping @Sendable (UnsafeRawBufferPointer, Int, any Storage)
+    bytesAreWhole:
+      @escaping @Sendable (UnsafeRawBufferPointer, Int, any Storage)
       throws(PagerError) -> Bool,
     structureProblem: @escaping @Sendable (UnsafeRawBufferPointer) -> String?
   ) {
@@ -20,7 +21,7 @@ package struct LogClient: Sendable {
   }
 }
 
-/// The first pass of recovery: it reads the log and changes nothing (PROTOCOL E2 to E4).
+/// The first pass of recovery: it reads the log and changes nothing (rules E2 to E4).
 struct LogScan {
   let start: LogStart
   let storage: any Storage
@@ -31,7 +32,7 @@ struct LogScan {
 
   /// The segments that were found, in order.
   private(set) var segments: [LogSegment] = []
-  /// Runs that records name: not free, even where the tree no longer names them (PROTOCOL A4).
+  /// Runs that records name: not free, even where the tree no longer names them (rule A4).
   private(set) var namedExtents: [Extent] = []
   /// Behind the last record that counts.
   private(set) var end = LogSequenceNumber(0)
@@ -84,7 +85,8 @@ struct LogScan {
       segment.offset(of: lsn) <= segment.byteCount
     else {
       throw PagerError(
-        .corrupted, "the superblock's log lies outside the file", page: segment.extent.first.rawValue)
+        .corrupted, "the superblock's log lies outside the file",
+        page: segment.extent.first.rawValue)
     }
     var pagesSeen = 0
     while true {
@@ -147,7 +149,7 @@ struct LogScan {
     }
   }
 
-  /// Decides at the first invalid record between a torn tail and damage (PROTOCOL B3).
+  /// Decides at the first invalid record between a torn tail and damage (rule B3).
   private mutating func endOfLog(
     at lsn: LogSequenceNumber, in segment: LogSegment, _ raw: UnsafeRawBufferPointer,
     from offset: Int

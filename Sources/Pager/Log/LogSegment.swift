@@ -5,7 +5,7 @@
 ///     offset 1024            records, until an end record
 ///
 /// The link is a place of its own, not a record, so that recovery can look into the next segment
-/// even when a record before the link is damaged (PROTOCOL B3).
+/// even when a record before the link is damaged (rule B3).
 struct LogSegment: Sendable {
   static let recordsOffset = 1024
   static let linkOffset = 512
@@ -86,8 +86,10 @@ struct LogSegment: Sendable {
       byteCount: Int(words[3]) * pageByteCount)
   }
 
-  /// Whether there was a link to a next segment that can't be followed any more. A sector is written
-  /// whole or not at all (PROTOCOL B9), so a link of this segment that does not hold is damage.
+  /// Whether there was a link to a next segment that can't be followed any more.
+  ///
+  /// A sector is written whole or not at all (rule B9), so a link of this segment that does
+  /// not hold is damage.
   func hasDamagedLink(in bytes: UnsafeRawBufferPointer) -> Bool {
     let sector = UnsafeRawBufferPointer(rebasing: bytes[Self.linkOffset..<Self.linkOffset + 512])
     return Self.words(of: sector) == nil
@@ -101,7 +103,7 @@ struct LogSegment: Sendable {
 ///     offset 0   checksum      XXH64 of bytes 8 ..< 16 + body, seeded with salt and LSN
 ///     offset 8   byte count    of the body
 ///     offset 12  durable lag   bytes from the position known to be durable to this record, or all
-///                              ones when that is further back (PROTOCOL B3)
+///                              ones when that is further back (rule B3)
 ///     offset 16  body          its first byte is the kind; padded with zeros to 8 bytes
 public enum LogRecord {
   /// The bytes in front of the body.

@@ -7,7 +7,7 @@ import Synchronization
 ///
 /// The version grows with each exclusive hold, with each eviction and each reuse of the page's
 /// id, and is never set back: so a reader that saw version v before and after reading has read
-/// one state of one page (PROTOCOL D1).
+/// one state of one page (rule D1).
 public enum LatchWord {
   /// The page is not in memory. (Zero, so that fresh words need no initialisation.)
   @inlinable public static var evicted: UInt64 { 0 }

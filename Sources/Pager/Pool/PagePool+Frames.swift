@@ -52,8 +52,10 @@ extension PagePool {
     return nil
   }
 
-  /// Brings the frame of a page that was just allocated into memory, exclusively held, its content
-  /// undefined. Nobody else refers to the page; a reader that has it from an old state restarts.
+  /// Brings the frame of a page that was just allocated into memory, exclusively held, its
+  /// content undefined.
+  ///
+  /// Nobody else refers to the page; a reader that has it from an old state restarts.
   public func makeResident(newPage id: PageID) throws(PagerError) {
     guard id.rawValue < pageLimit else {
       throw PagerError(
@@ -84,7 +86,7 @@ extension PagePool {
     }
   }
 
-  /// Forgets the content of a page that nothing refers to any more (PROTOCOL C5).
+  /// Forgets the content of a page that nothing refers to any more (rule C5).
   ///
   /// The frame stays until the clock takes it, since freed ids are given out again first.
   public func discard(_ id: PageID) {
@@ -124,7 +126,7 @@ extension PagePool {
     return flags[index].bitwiseOr(Self.dirty, ordering: .relaxed).oldValue & Self.dirty == 0
   }
 
-  /// Whether a write of this page is under way: its id must not be given out (PROTOCOL C8).
+  /// Whether a write of this page is under way: its id must not be given out (rule C8).
   package func isBeingWritten(_ id: UInt64) -> Bool {
     id < pageLimit && flags[Int(id)].load(ordering: .acquiring) & Self.writing != 0
   }

@@ -17,7 +17,7 @@ extension PagePool {
   ///   - level: what the page's level must be by its parent.
   /// - Returns: the version to validate against.
   /// - Throws: what reading in meets. An optimistic caller reports it only when the parent still
-  ///   validates (PROTOCOL D3), since the reference itself may have been garbage.
+  ///   validates (rule D3), since the reference itself may have been garbage.
   @inlinable
   public func beginRead(_ reference: PageReference, level: Int) throws(PagerError) -> Version {
     #if !SHARED_LATCHES
@@ -92,7 +92,7 @@ extension PagePool {
     if words[Int(truncatingIfNeeded: id.rawValue)].compareExchange(
       expected: free, desired: held, ordering: .acquiring
     ).exchanged {
-      // The stores that follow must not be seen before the state is (PROTOCOL D4).
+      // The stores that follow must not be seen before the state is (rule D4).
       atomicMemoryFence(ordering: .releasing)
       return true
     }
@@ -180,7 +180,7 @@ extension PagePool {
     ).exchanged
   }
 
-  /// Spins a little, then parks: the page may be on its way in from the disk (PROTOCOL D5).
+  /// Spins a little, then parks: the page may be on its way in from the disk (rule D5).
   func wait(for id: PageID, tries: Int) {
     if tries < 50 {
       spinHint()

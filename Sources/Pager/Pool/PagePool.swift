@@ -88,7 +88,8 @@ public final class PagePool: @unchecked Sendable {
     }
     let limit = byteCount / stride
     let wordBytes = limit * MemoryLayout<UInt64>.stride
-    guard let reserved, let bookkeepingBase = SystemCalls.reserveMemory(byteCount: wordBytes + limit)
+    guard let reserved,
+      let bookkeepingBase = SystemCalls.reserveMemory(byteCount: wordBytes + limit)
     else {
       throw PagerError(.outOfAddressSpace, "the system refuses to reserve addresses for latches")
     }

@@ -45,7 +45,8 @@ struct FreeMap: Sendable {
     bits.grow(toPageCount: pageCount)
     for group in oldCount..<max(oldCount, newCount) {
       groups.append(Group())
-      bits.set(true, layout.slotPage(group: group, slot: 0)..<layout.slotPage(group: group, slot: 2))
+      bits.set(
+        true, layout.slotPage(group: group, slot: 0)..<layout.slotPage(group: group, slot: 2))
     }
     var wrong: PagerError?
     for change in changes {

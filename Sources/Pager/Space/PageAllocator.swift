@@ -2,9 +2,9 @@
 ///
 /// This is the volatile allocator: a page counts as used here while anything at all may still need
 /// it: the tree, a pin, a mapping, the log or a write under way. What a checkpoint records instead
-/// is exactly what its own cut reaches (`FreeMap`; PROTOCOL A3).
+/// is exactly what its own cut reaches (`FreeMap`; rule A3).
 ///
-/// Ids are given out only inside the part of the file that is really allocated (PROTOCOL C7).
+/// Ids are given out only inside the part of the file that is really allocated (rule C7).
 ///
 /// Why `@unchecked Sendable`: all mutable state is touched with `lock` held.
 package final class PageAllocator: @unchecked Sendable {
@@ -84,7 +84,8 @@ package final class PageAllocator: @unchecked Sendable {
     defer { lock.unlock() }
     guard pageCount < layout.pagesPerGroup - 8 else {
       throw PagerError(
-        .valueTooLong, "a run of so many pages is not possible", expected: UInt64(layout.pagesPerGroup),
+        .valueTooLong, "a run of so many pages is not possible",
+        expected: UInt64(layout.pagesPerGroup),
         found: UInt64(pageCount))
     }
     var from = 0
@@ -111,7 +112,7 @@ package final class PageAllocator: @unchecked Sendable {
     let first = Int(extent.first.rawValue)
     let range = first..<first + extent.pageCount
     guard range.upperBound <= allocatedPageCount, used.set(false, range) == extent.pageCount else {
-      // PROTOCOL F4: somebody else may own it by now.
+      // rule F4: somebody else may own it by now.
       throw PagerError(
         .corrupted, "pages are given back that are not in use", page: extent.first.rawValue)
     }
@@ -173,11 +174,14 @@ package final class PageAllocator: @unchecked Sendable {
     }
   }
 
-  /// Cuts the file behind the last used page. Nobody may map or write beyond it.
+  /// Cuts the file behind the last used page.
+  ///
+  /// Nobody may map or write beyond it.
   package func truncate() throws(PagerError) {
     lock.lock()
     defer { lock.unlock() }
-    let end = layout.wholeGroups(max(4, (used.lastUsedBesidesSlots(layout, allocatedPageCount) ?? 0) + 1))
+    let end = layout.wholeGroups(
+      max(4, (used.lastUsedBesidesSlots(layout, allocatedPageCount) ?? 0) + 1))
     guard end < allocatedPageCount else { return }
     try storage.truncate(to: end * layout.pageByteCount)
     usedPageCount -= used.set(false, end..<allocatedPageCount)

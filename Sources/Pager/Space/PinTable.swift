@@ -3,11 +3,11 @@ struct Unlinked: Sendable {
   var extent: Extent
   var birth: Epoch
   var death: Epoch
-  /// Whether these are a value's bytes, which log records may name (PROTOCOL C3).
+  /// Whether these are a value's bytes, which log records may name (rule C3).
   var isValue: Bool
 }
 
-/// The epochs that somebody wants to keep seeing, and what is kept for them (PROTOCOL C2).
+/// The epochs that somebody wants to keep seeing, and what is kept for them (rule C2).
 ///
 /// A page is seen by pin p if birth ≤ p < death. What was unlinked waits with the youngest pin
 /// that sees it; when that pin goes, it moves to the next older one that sees it, or is free.
@@ -22,7 +22,9 @@ struct PinTable: Sendable {
   /// What waited with pins that are gone, still to be moved on.
   private(set) var orphans: [Unlinked] = []
 
-  /// The youngest pin. There always is one: the durable checkpoint's.
+  /// The youngest pin.
+  ///
+  /// There always is one: the durable checkpoint's.
   var youngest: Epoch { pins.last?.epoch ?? Epoch(0) }
   /// How many distinct epochs are pinned.
   var count: Int { pins.count }
