@@ -189,7 +189,12 @@ extension Tree {
     var topID: PageID?
     if case .children(let position, _) = work.top { topID = path[position].page.id }
     if let topID { pool.upgrade(topID) }
-    for page in work.replaced { pool.upgrade(page.id) }
+    // Parents before children: with shared latches a reader may hold the parent while it waits for
+    // the child.
+    let levels = work.replaced.map { node($0.id).level }
+    for index in levels.indices.sorted(by: { levels[$0] > levels[$1] }) {
+      pool.upgrade(work.replaced[index].id)
+    }
     pager.publishLatch.lock()
     if let topID, !(pager.published.pointee.youngestPin < node(topID).epoch) {
       pager.publishLatch.unlock()
