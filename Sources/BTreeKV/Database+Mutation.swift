@@ -92,6 +92,13 @@ extension Database {
     _ mutation: Tree.Mutation, _ durability: Durability?, ownedBytes: LargeValue? = nil
   ) throws(PagerError) -> Tree.Outcome {
     let outcome: Tree.Outcome
+    do throws(PagerError) {
+      // Before the mutation: an error must mean that nothing has changed.
+      try pager.throttleIfNeeded()
+    } catch {
+      if let ownedBytes { tree.discard(ownedBytes) }
+      throw error
+    }
     pager.writerMutex.lock()
     do throws(PagerError) {
       try pager.checkWritable()
@@ -103,7 +110,6 @@ extension Database {
       if let ownedBytes { tree.discard(ownedBytes) }
       throw error
     }
-    try pager.throttleIfNeeded()
     if self.durability == .sync {
       try waitUntilDurableInside()
     } else if durability == .sync || durability == .flush && self.durability == .none {

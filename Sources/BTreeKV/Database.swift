@@ -139,7 +139,8 @@ public final class Database: Sendable {
 
   /// Closes the database: everything is made durable, and the file is cut to its size.
   ///
-  /// Calls from then on throw `.closed`, but for further calls of this, which do nothing.
+  /// Calls from then on throw `.closed`, but for further calls of this, which do nothing. A cursor
+  /// that is under way may go on with what it has in memory, or throw `.closed`.
   ///
   /// - Throws: `.poisoned` and `.inputOutput` when the last changes could not be written; the next
   ///   `open` recovers what was promised.

@@ -31,7 +31,8 @@ extension Database {
   ///
   /// Reads go on meanwhile; writes and checkpoints wait.
   ///
-  /// - Parameter progress: told now and then how far it is.
+  /// - Parameter progress: told now and then how far it is. It must not write to the database, which
+  ///   waits for the verification.
   /// - Returns: what was found. Damage is a problem in the report, not an error.
   /// - Throws: `.closed`, `.inputOutput`.
   /// - Complexity: O(file).

@@ -128,11 +128,10 @@ import Testing
     try storage.allocate(byteRange: 0..<16 * 4096)
     let (allocator, _) = makeAllocator(storage)
     var pages: [PageID] = []
-    do {
+    do throws(PagerError) {
       while true { pages.append(try allocator.allocatePage()) }
     } catch {
-      let code = (error as? PagerError)?.code
-      #expect(code == .diskFull)
+      #expect(error.code == .diskFull)
     }
     #expect(!pages.isEmpty)
     let count = allocator.pageCount

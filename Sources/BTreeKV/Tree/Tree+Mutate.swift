@@ -35,7 +35,8 @@ extension Tree {
     while true {
       guard let visit = try leaf(for: mutation.key, root: nil) else {
         guard mutation.payload != nil else { return Outcome(wasThere: false) }
-        return try plantRoot(mutation)
+        if let planted = try plantRoot(mutation) { return planted }
+        continue
       }
       guard pool.endRead(visit.page.id, visit.version),
         pool.lockExclusive(visit.page.id, visit.version)

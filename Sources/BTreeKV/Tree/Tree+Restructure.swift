@@ -4,7 +4,9 @@ internal import Pager
 
 extension Tree {
   /// Makes the first leaf of an empty tree.
-  func plantRoot(_ mutation: Mutation) throws(PagerError) -> Outcome {
+  ///
+  /// - Returns: nil when a pin came between and the mutation must start again.
+  func plantRoot(_ mutation: Mutation) throws(PagerError) -> Outcome? {
     var work = startRestructuring()
     do throws(PagerError) {
       entries.removeAll()
@@ -17,8 +19,9 @@ extension Tree {
       abandon(work)
       throw error
     }
-    _ = publish(work, mutation, wasThere: false, replacedValue: nil)
-    return Outcome(wasThere: false)
+    pathCount = 0
+    return publish(work, mutation, wasThere: false, replacedValue: nil)
+      ? Outcome(wasThere: false) : nil
   }
 
   /// Carries out a mutation the long way.
@@ -196,11 +199,16 @@ extension Tree {
       pool.upgrade(work.replaced[index].id)
     }
     pager.publishLatch.lock()
-    if let topID, !(pager.published.pointee.youngestPin < node(topID).epoch) {
+    // A pin that was taken since has ended the epoch in which the new pages were to be born: they
+    // would look as if its checkpoint had them. (The next try meets no further pin: as long as
+    // nothing is published, whoever pins shares that one.)
+    let isStale =
+      pager.published.pointee.epoch != work.birth
+      || topID.map { !(pager.published.pointee.youngestPin < node($0).epoch) } ?? false
+    if isStale {
       pager.publishLatch.unlock()
-      for page in work.replaced + [PageReference(id: topID, epoch: Epoch(0))] {
-        pool.downgrade(page.id)
-      }
+      for page in work.replaced { pool.downgrade(page.id) }
+      if let topID { pool.downgrade(topID) }
       abandon(work)
       return false
     }
