@@ -28,7 +28,7 @@ public final class Database: Sendable {
 
   /// Opens or creates a database.
   ///
-  /// After a crash this recovers what was promised: at most two seconds of work. Otherwise it takes
+  /// After a crash this recovers what was promised, within a few seconds. Otherwise it takes
   /// milliseconds, however large the file.
   ///
   /// - Parameters:
