@@ -166,8 +166,10 @@ extension Pager {
     }
   }
 
-  /// The soft limit of the log in mutations; that in bytes is an option. Writers wait at four times
-  /// as much, so that a restart replays a few seconds of work at most (rule B8).
+  /// The soft limit of the log in mutations; that in bytes is an option.
+  ///
+  /// Writers wait at four times as much, so that a restart replays a few seconds of work at most
+  /// (rule B8).
   @usableFromInline static var softMutationLimit: Int { 400_000 }
 
   func setLogLimit(from cut: LogSequenceNumber) {
