@@ -149,4 +149,22 @@ import Testing
     #expect(try pool.writeBack([PageID(9)], waiting: true, limitBytes: .max) == 1)
     #expect(try pool.writeBack([PageID(9)], waiting: true, limitBytes: .max) == 0)
   }
+
+  /// rule C5: a page that is discarded while its write is under way stays discarded when the write
+  /// fails; else it would be written later over what its id belongs to by then.
+  @Test func failedWritesDoNotReviveDiscardedPages() throws {
+    let storage = FaultyStorage(try MemoryStorage())
+    try storage.allocate(byteRange: 0..<64 * Self.byteCount)
+    let pool = try makePool(storage)
+    try make(pool, 9, content: 1)
+    storage.setHook { call in
+      guard call.operation == .write else { return nil }
+      pool.discard(PageID(9))
+      return PagerError(.diskFull, "planned")
+    }
+    #expect(code { try pool.writeBack([PageID(9)], waiting: true, limitBytes: .max) } == .diskFull)
+    storage.setHook(nil)
+    #expect(!pool.isBeingWritten(9))
+    #expect(try pool.writeBack([PageID(9)], waiting: true, limitBytes: .max) == 0)
+  }
 }

@@ -110,7 +110,9 @@ extension PagePool {
 
   /// The same for a page that the caller holds exclusively; it is given back.
   public func discard(held id: PageID) {
-    flags[Int(id.rawValue)].bitwiseAnd(~Self.dirty, ordering: .relaxed)
+    changeFlags(id) { flag in
+      flag & Self.writing != 0 ? flag & ~Self.dirty | Self.dropped : flag & ~Self.dirty
+    }
     unlockExclusive(id)
   }
 

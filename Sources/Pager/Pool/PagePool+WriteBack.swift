@@ -92,13 +92,29 @@ extension PagePool {
       }
     } catch {
       for id in batch {
-        flags[Int(id.rawValue)].bitwiseOr(Self.dirty, ordering: .relaxed)
-        flags[Int(id.rawValue)].bitwiseAnd(~Self.writing, ordering: .releasing)
+        // What was given up meanwhile must not be written later, over what its id is then.
+        changeFlags(id) { flag in
+          flag & Self.dropped != 0 ? 0 : flag & ~Self.writing | Self.dirty
+        }
       }
       writeFailed(error)
       throw error
     }
     writeCount.add(batch.count, ordering: .relaxed)
-    for id in batch { flags[Int(id.rawValue)].bitwiseAnd(~Self.writing, ordering: .releasing) }
+    for id in batch {
+      flags[Int(id.rawValue)].bitwiseAnd(~(Self.writing | Self.dropped), ordering: .releasing)
+    }
+  }
+
+  /// Changes a page's flags in one step.
+  func changeFlags(_ id: PageID, _ change: (UInt8) -> UInt8) {
+    let index = Int(id.rawValue)
+    var flag = flags[index].load(ordering: .acquiring)
+    while true {
+      let (isDone, now) = flags[index].compareExchange(
+        expected: flag, desired: change(flag), ordering: .acquiringAndReleasing)
+      if isDone { return }
+      flag = now
+    }
   }
 }

@@ -46,6 +46,8 @@ public final class PagePool: @unchecked Sendable {
   static let minimumFrameCount = 96
   static let dirty: UInt8 = 1
   static let writing: UInt8 = 2
+  /// Discarded while its write was under way.
+  static let dropped: UInt8 = 4
 
   /// Reserves the addresses.
   ///

@@ -42,8 +42,6 @@ package final class PageAllocator: @unchecked Sendable {
   package var pageCount: Int { lock.withLock { allocatedPageCount } }
   /// How many pages of the file nobody uses.
   package var freePageCount: Int { lock.withLock { allocatedPageCount - usedPageCount } }
-  /// The page behind the last used one.
-  var usedEnd: Int { lock.withLock { (used.lastUsed(below: allocatedPageCount) ?? -1) + 1 } }
   /// A copy of the bits, for checks.
   var usedBitmap: PageBitmap { lock.withLock { used } }
 
