@@ -158,7 +158,7 @@ public final class Pager: @unchecked Sendable {
 /// The first failure after which nothing may be promised any more ("poisoned").
 final class FailureCell: Sendable {
   private let isSet = Atomic<Bool>(false)
-  private let error = Mutex<PagerError?>(nil)
+  private let error = Locked<PagerError?>(nil)
 
   /// A full disk is no reason: the next write may find room.
   func set(_ failure: PagerError) {

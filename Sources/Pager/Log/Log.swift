@@ -52,7 +52,7 @@ public final class Log: @unchecked Sendable {
 
   let syncLock = ConditionLock()
   var isSyncing = false
-  let syncError = Mutex<PagerError?>(nil)
+  let syncError = Locked<PagerError?>(nil)
   let failureCell: FailureCell
   /// How many threads wait for a sync: the checkpoint then writes in small pieces.
   let waiterCount = Atomic<Int>(0)

@@ -36,7 +36,7 @@ public final class PagePool: @unchecked Sendable {
   let readCount = Atomic<Int>(0)
   let writeCount = Atomic<Int>(0)
   let evictionCount = Atomic<Int>(0)
-  let ring: Mutex<ResidentRing>
+  let ring: Locked<ResidentRing>
   let parking = ParkingLot()
   /// Called with the error of a failed write, after which nothing may be promised any more.
   let writeFailed: @Sendable (PagerError) -> Void
@@ -72,7 +72,7 @@ public final class PagePool: @unchecked Sendable {
     // 9 bytes of bookkeeping a page: they count towards the budget with the pages of the file.
     let bookkeeping = fileByteCount / pageByteCount * 9
     capacity = max(Self.minimumFrameCount, (byteBudget - bookkeeping) / stride)
-    ring = Mutex(ResidentRing(capacity: capacity))
+    ring = Locked(ResidentRing(capacity: capacity))
 
     var byteCount = 1 << 40
     let leastByteCount = max(4 * fileByteCount / pageByteCount * stride, 1 << 30)

@@ -1,5 +1,5 @@
 /// The ids of the pages in memory, in the order in which the clock's hand passes them.
-struct ResidentRing: ~Copyable {
+struct ResidentRing: Sendable {
   private var ids: [UInt64] = []
   private var hand = 0
 

@@ -115,7 +115,7 @@ package final class ConditionLock: @unchecked Sendable {
 
 /// A value that is touched only under its lock.
 ///
-/// For what isn't hot. It stands in for the standard library's `Mutex`, whose order
+/// It stands in for the standard library's `Mutex`, whose order
 /// ThreadSanitizer does not see on Linux (Swift 6.3.1): it reports races between two closures
 /// under one such lock.
 ///
