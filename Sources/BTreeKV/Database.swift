@@ -13,17 +13,19 @@ package import Pager
 /// let color = try database.lookup("apple")
 /// try database.close()
 /// ```
-public final class Database: Sendable {
-  let pager: Pager
-  let tree: Tree
-  let path: String
-  let durability: Durability
+public final class Database: WritableTree, Sendable {
+  let engine: Engine
+  /// The tree without a name, as it is now.
+  public let access: TreeAccess
 
-  private init(pager: Pager, path: String, durability: Durability) {
-    self.pager = pager
-    self.path = path
-    self.durability = durability
-    tree = Tree(pager: pager)
+  var pager: Pager { engine.pager }
+  var workspace: Workspace { engine.workspace }
+  var path: String { engine.path }
+  func tree(of id: TreeID) -> Tree { engine.tree(of: id) }
+
+  private init(pager: Pager, path: String, options: Options) {
+    engine = Engine(pager: pager, path: path, options: options)
+    access = TreeAccess(engine, engine.mainTree, .live)
   }
 
   /// Opens or creates a database.
@@ -65,9 +67,10 @@ public final class Database: Sendable {
     storage: any Storage, options: Options, hasBackgroundThreads: Bool = true
   ) throws(PagerError) -> Database {
     guard options.cacheByteCount >= 0, options.flushIntervalMilliseconds > 0,
-      options.checkpointThresholdByteCount > 0
+      options.checkpointThresholdByteCount > 0, options.snapshotAgeLimitSeconds ?? 1 > 0
     else {
-      throw PagerError(.invalidArgument, "cache, interval and threshold must be positive")
+      throw PagerError(
+        .invalidArgument, "cache, interval, threshold and age limit must be positive")
     }
     var pagerOptions = PagerOptions()
     pagerOptions.pageByteCount = options.pageSize
@@ -84,24 +87,20 @@ public final class Database: Sendable {
       }
     let pager = try Pager.open(
       storage: storage, options: pagerOptions, client: LargeValue.logClient)
-    let database = Database(pager: pager, path: storage.path, durability: options.durability)
-    if pager.hasReplay { try database.tree.replay() }
+    let database = Database(pager: pager, path: storage.path, options: options)
+    if pager.hasReplay { try database.replay() }
     try pager.finishOpening()
+    try database.startExpiringSnapshots(options)
     return database
   }
 
-  /// The number of entries.
-  ///
-  /// Costs nothing.
-  public var count: Int { pager.liveCount }
-
-  /// Whether there is no entry.
-  ///
-  /// Costs nothing.
-  public var isEmpty: Bool { count == 0 }
-
-  /// The longest key that can be stored, in bytes: a quarter of a page.
-  public var maximumKeyByteCount: Int { tree.maximumKeyByteCount }
+  private func startExpiringSnapshots(_ options: Options) throws(PagerError) {
+    guard let limit = options.snapshotAgeLimitSeconds else { return }
+    let snapshots = engine.snapshots
+    try pager.repeatInBackground(
+      "kv-snapshots", everyMilliseconds: Int(Swift.max(5, Swift.min(1000, limit * 1000 / 8)))
+    ) { snapshots.expire() }
+  }
 
   /// Writes all changes to their places in the file and makes them durable; the log before is no
   /// longer needed.
@@ -125,15 +124,7 @@ public final class Database: Sendable {
   public func waitUntilDurable() throws(DatabaseError) {
     try converting { () throws(PagerError) in
       try pager.checkWritable()
-      try waitUntilDurableInside()
-    }
-  }
-
-  func waitUntilDurableInside() throws(PagerError) {
-    if let log = pager.log {
-      try log.waitUntilDurable(log.endLSN)
-    } else {
-      try pager.checkpoint()
+      try engine.waitUntilDurable()
     }
   }
 
@@ -146,7 +137,12 @@ public final class Database: Sendable {
   ///   `open` recovers what was promised.
   public func close() throws(DatabaseError) {
     try converting { () throws(PagerError) in
-      try pager.close { (limit) throws(PagerError) in try tree.relocate(pagesFrom: limit) }
+      try pager.checkNotInTransaction()
+      try pager.close { (limit) throws(PagerError) in
+        var hasMoved = false
+        for tree in engine.allTrees where try tree.relocate(pagesFrom: limit) { hasMoved = true }
+        return hasMoved
+      }
     }
   }
 

@@ -44,6 +44,14 @@ public struct DatabaseError: Error, Sendable, CustomStringConvertible {
     public static let invalidArgument = Code(name: "invalidArgument")
     /// The change may or may not be durable; only opening the file again tells.
     public static let outcomeUnknown = Code(name: "outcomeUnknown")
+    /// A transaction of the same thread is under way: waiting for it would never end.
+    public static let nestedTransaction = Code(name: "nestedTransaction")
+    /// The transaction has ended, or the cursor's has.
+    public static let transactionEnded = Code(name: "transactionEnded")
+    /// The snapshot is older than the options allow, and was let go.
+    public static let snapshotExpired = Code(name: "snapshotExpired")
+    /// What is stored is of another type than was asked for.
+    public static let typeMismatch = Code(name: "typeMismatch")
     /// The last writer did not close the file; a reader can't recover it.
     public static let needsRecovery = Code(name: "needsRecovery")
     /// The process has no room for the addresses that are needed.

@@ -46,6 +46,11 @@ extension Database {
     ///
     /// Four times as much is replayed at most.
     public var checkpointThresholdByteCount = 64 << 20
+    /// How long a snapshot may be held, in seconds; nil means as long as wanted.
+    ///
+    /// A snapshot keeps what it shows from being used anew, so that a forgotten one makes the file
+    /// grow. One that is older is let go; what reads through it then throws `.snapshotExpired`.
+    public var snapshotAgeLimitSeconds: Double?
 
     /// The defaults.
     public init() {}

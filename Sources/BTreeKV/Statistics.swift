@@ -12,9 +12,11 @@ public struct Statistics: Sendable {
   public var formatVersion = 0
   /// The file's identifier: 32 hexadecimal digits, given at creation.
   public var fileIdentifier = ""
-  /// How many entries there are.
+  /// How many entries the tree without a name has.
   public var entryCount = 0
-  /// How many levels of pages the tree has.
+  /// How many named trees there are.
+  public var treeCount = 0
+  /// How many levels of pages the highest tree has.
   public var height = 0
   /// How many pages hold entries.
   public var leafPageCount = 0
@@ -44,6 +46,33 @@ public struct Statistics: Sendable {
   public var pageWriteCount = 0
   /// What mutations wait for.
   public var durability = Database.Durability.sync
+  /// The snapshots that somebody holds, cursors' among them, oldest first.
+  public var snapshots: [SnapshotStatistics] = []
+
+  /// Counts a page of a tree.
+  fileprivate mutating func count(_ node: Node, level: Int, pageByteCount: Int) {
+    if level > 0 {
+      innerPageCount += 1
+      return
+    }
+    leafPageCount += 1
+    let count = node.count
+    for index in 0..<count {
+      let cell = node.cell(index, isLeaf: true)
+      guard cell.isLarge, let value = LargeValue(cell.payload, pageByteCount: pageByteCount) else {
+        continue
+      }
+      valueExtentPageCount += value.extents.reduce(0) { $0 + $1.pageCount }
+    }
+  }
+}
+
+/// A snapshot that somebody holds.
+public struct SnapshotStatistics: Sendable {
+  /// For how long it has been held, in seconds.
+  public var ageSeconds: Double
+  /// How many pages are kept for it and no younger one.
+  public var heldPageCount: Int
 }
 
 extension Database {
@@ -54,31 +83,29 @@ extension Database {
   /// - Throws: `.corrupted`, `.inputOutput`, `.closed`.
   public func statistics() throws(DatabaseError) -> Statistics {
     try converting { () throws(PagerError) in
-      let snapshot = try Snapshot(tree)
+      let snapshot = try engine.snapshots.take()
       var statistics = Statistics()
       var used = 0
-      try tree.forEachPage(of: snapshot.root) { node, level in
-        used += node.usedByteCount(tree.pageByteCount)
-        if level > 0 {
-          statistics.innerPageCount += 1
-        } else {
-          statistics.leafPageCount += 1
-          let count = node.count
-          for index in 0..<count {
-            let cell = node.cell(index, isLeaf: true)
-            guard cell.isLarge,
-              let value = LargeValue(cell.payload, pageByteCount: tree.pageByteCount)
-            else { continue }
-            statistics.valueExtentPageCount += value.extents.reduce(0) { $0 + $1.pageCount }
-          }
+      for tree in engine.allTrees {
+        let root = pager.root(of: tree.descriptor, at: snapshot.epoch)
+        statistics.height = Swift.max(statistics.height, root.height)
+        try tree.forEachPage(of: root) { node, level in
+          used += node.usedByteCount(tree.pageByteCount)
+          statistics.count(node, level: level, pageByteCount: tree.pageByteCount)
         }
       }
       let pageCount = statistics.innerPageCount + statistics.leafPageCount
-      statistics.fill =
-        pageCount == 0 ? 0 : Double(used) / Double(pageCount * tree.capacity)
-      statistics.entryCount = snapshot.root.count
-      statistics.height = snapshot.root.height
+      let room = Double(pageCount * engine.mainTree.capacity)
+      statistics.fill = pageCount == 0 ? 0 : Double(used) / room
+      statistics.entryCount = pager.root(of: pager.mainTree, at: snapshot.epoch).count
+      let catalogue = pager.root(of: engine.catalogue.descriptor, at: snapshot.epoch)
+      statistics.treeCount = catalogue.count
       fillIn(&statistics)
+      statistics.snapshots = engine.snapshots.ages.compactMap { epoch, seconds in
+        epoch == snapshot.epoch && seconds < 0.001
+          ? nil
+          : SnapshotStatistics(ageSeconds: seconds, heldPageCount: pager.heldPageCount(of: epoch))
+      }
       statistics.fileByteCount = try pager.storage.byteCount()
       return statistics
     }
@@ -86,7 +113,7 @@ extension Database {
 
   private func fillIn(_ statistics: inout Statistics) {
     statistics.path = path
-    statistics.pageSize = tree.pageByteCount
+    statistics.pageSize = pager.pageByteCount
     statistics.formatVersion = pager.formatVersion
     statistics.fileIdentifier = pager.fileIdentifier
     statistics.freePageCount = pager.allocator.freePageCount
@@ -96,7 +123,7 @@ extension Database {
     statistics.logByteCount = pager.logByteCount
     (statistics.livePinCount, statistics.heldPageCount) = pager.pinStatistics
     (statistics.pageReadCount, statistics.pageWriteCount, _) = pager.pool.traffic
-    statistics.durability = durability
+    statistics.durability = engine.durability
   }
 }
 

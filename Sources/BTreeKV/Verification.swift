@@ -41,8 +41,9 @@ extension Database {
   ) throws(DatabaseError) -> VerifyReport {
     try converting { () throws(PagerError) in
       try pager.checkOpen()
+      try pager.checkNotInTransaction()
       return try pager.withoutChanges { () throws(PagerError) in
-        var check = Verification(tree: tree, pager: pager, progress: progress)
+        var check = Verification(engine: engine, progress: progress)
         try check.run()
         return check.report
       }
@@ -54,7 +55,8 @@ extension Database {
 ///
 /// Nothing changes meanwhile.
 private struct Verification {
-  let tree: Tree
+  let engine: Engine
+  var tree: Tree
   let pager: Pager
   let progress: ((VerifyProgress) -> Void)?
   var report = VerifyReport()
@@ -62,26 +64,67 @@ private struct Verification {
   var previousKey: [UInt8]?
   let total: Int
 
-  init(tree: Tree, pager: Pager, progress: ((VerifyProgress) -> Void)?) {
-    self.tree = tree
-    self.pager = pager
+  init(engine: Engine, progress: ((VerifyProgress) -> Void)?) {
+    self.engine = engine
+    tree = engine.mainTree
+    pager = engine.pager
     self.progress = progress
     total = pager.allocator.pageCount
   }
 
   mutating func run() throws(PagerError) {
-    let root = pager.publishedRoot
-    if root.height > 0 {
-      try check(root.page, level: root.height - 1, lower: nil, upper: nil, isRoot: true)
+    for tree in engine.allTrees {
+      self.tree = tree
+      try checkTree(pager.publishedRoot(of: tree.descriptor))
     }
-    if report.entryCount != root.count {
-      report.note("the tree holds \(report.entryCount) entries but counts \(root.count)")
-    }
+    try checkCatalogue()
     // Without every page of the tree, what is in use can't be known.
     if report.isSound {
       for problem in pager.spaceProblems(treePages: reached) { report.note(problem) }
     }
     progress?(VerifyProgress(pagesChecked: total, pagesTotal: total))
+  }
+
+  private mutating func checkTree(_ root: TreeRoot) throws(PagerError) {
+    previousKey = nil
+    let before = report.entryCount
+    if root.height > 0 {
+      try check(root.page, level: root.height - 1, lower: nil, upper: nil, isRoot: true)
+    }
+    let found = report.entryCount - before
+    if found != root.count {
+      let id = tree.descriptor.id.rawValue
+      report.note("tree \(id) holds \(found) entries but counts \(root.count)")
+    }
+  }
+
+  /// Each named tree has one name, and each tree that holds something is named.
+  private mutating func checkCatalogue() throws(PagerError) {
+    guard report.isSound else { return }
+    var ids: Set<TreeID> = []
+    let catalogue = TreeAccess(engine, engine.catalogue, .live)
+    do throws(DatabaseError) {
+      let walker = try catalogue.walker(.all, false, true)
+      while try walker.step() {
+        let name = String(decoding: walker.key, as: UTF8.self)
+        guard let record = CatalogueRecord(walker.value) else {
+          report.note("what the catalogue says of the tree \"\(name)\" makes no sense")
+          continue
+        }
+        if !ids.insert(record.id).inserted {
+          report.note("tree \(record.id.rawValue) has two names, \"\(name)\" is one")
+        }
+      }
+    } catch {
+      report.note("\(error)")
+    }
+    for tree in engine.allTrees {
+      let id = tree.descriptor.id
+      guard !(id < .firstNamed), !ids.contains(id),
+        pager.publishedRoot(of: tree.descriptor).height > 0
+      else { continue }
+      report.note("tree \(id.rawValue) is not in the catalogue")
+    }
   }
 
   private mutating func check(

@@ -3,19 +3,6 @@ public import Synchronization
 // What the layer above calls while it changes the tree, and how anybody pins what is there.
 
 extension Pager {
-  /// The live root as one consistent word, to be checked again after the page's version is read.
-  @inlinable public var liveRootWord: UInt64 { rootWord.load(ordering: .acquiring) }
-  /// The page and height in a root word; the epoch is only right while the word is still current.
-  @inlinable public func liveRoot(_ word: UInt64) -> (page: PageReference, height: Int) {
-    (
-      PageReference(
-        id: PageID(word & 0xFFFF_FFFF_FFFF), epoch: Epoch(rootEpoch.load(ordering: .relaxed))),
-      Int(truncatingIfNeeded: word >> 48)
-    )
-  }
-  /// The number of entries now.
-  @inlinable public var liveCount: Int { entryCount.load(ordering: .relaxed) }
-
   /// Throws when the file may not be changed (any more).
   package func checkWritable() throws(PagerError) {
     if isClosed.load(ordering: .relaxed) {
@@ -76,21 +63,30 @@ extension Pager {
 
   // MARK: With the publish latch held
 
-  /// Sets the root and count after a mutation.
-  @inlinable public func publish(root: TreeRoot) {
-    published.pointee.root = root
-    rootEpoch.store(root.page.epoch.rawValue, ordering: .relaxed)
-    rootWord.store(
-      root.page.id.rawValue | UInt64(truncatingIfNeeded: root.height) << 48, ordering: .releasing)
-    entryCount.store(root.count, ordering: .relaxed)
+  /// Sets the root and count of a tree after a mutation.
+  @inlinable public func publish(_ tree: TreeDescriptor, root: TreeRoot) {
+    if tree.state.pointee.isTouched {
+      tree.state.pointee.working = root
+      return
+    }
+    if tree.state.pointee.changed < published.pointee.epoch { tree.keepHistory(published) }
+    tree.state.pointee.root = root
+    tree.rootEpoch.store(root.page.epoch.rawValue, ordering: .relaxed)
+    tree.rootWord.store(TreeDescriptor.word(root), ordering: .releasing)
+    tree.entryCount.store(root.count, ordering: .relaxed)
     notePublished()
   }
 
-  /// Sets the count after a mutation that leaves the root where it is.
-  @inlinable public func publish(countChange: Int) {
-    let count = published.pointee.root.count &+ countChange
-    published.pointee.root.count = count
-    entryCount.store(count, ordering: .relaxed)
+  /// Sets the count of a tree after a mutation that leaves the root where it is.
+  @inlinable public func publish(_ tree: TreeDescriptor, countChange: Int) {
+    if tree.state.pointee.isTouched {
+      tree.state.pointee.working.count &+= countChange
+      return
+    }
+    if tree.state.pointee.changed < published.pointee.epoch { tree.keepHistory(published) }
+    let count = tree.state.pointee.root.count &+ countChange
+    tree.state.pointee.root.count = count
+    tree.entryCount.store(count, ordering: .relaxed)
     notePublished()
   }
 
@@ -102,6 +98,10 @@ extension Pager {
 
   /// Notes a page that is part of the tree from now on.
   package func link(_ page: PageID) {
+    if transaction.pointee.isOpen {
+      transaction.pointee.levels[transaction.pointee.levels.count - 1].made.insert(page)
+      return
+    }
     published.pointee.spaceChanges.append(
       SpaceChange(extent: Extent(first: page, pageCount: 1), isUsed: true))
   }
@@ -114,6 +114,10 @@ extension Pager {
 
   /// Notes value bytes that the tree refers to from now on.
   package func link(_ extent: Extent) {
+    if transaction.pointee.isOpen {
+      transaction.pointee.levels[transaction.pointee.levels.count - 1].madeValues.append(extent)
+      return
+    }
     published.pointee.spaceChanges.append(SpaceChange(extent: extent, isUsed: true))
   }
 
@@ -130,28 +134,39 @@ extension Pager {
   ///   given back the publish latch.
   package func unlink(_ page: PageReference) -> Bool {
     let extent = Extent(first: page.id, pageCount: 1)
+    let entry = Unlinked(
+      extent: extent, birth: page.epoch, death: published.pointee.epoch, isValue: false)
+    if transaction.pointee.isOpen { return transaction.pointee.unlink(entry) }
     published.pointee.spaceChanges.append(SpaceChange(extent: extent, isUsed: false))
-    return published.pointee.pins.unlink(
-      Unlinked(
-        extent: extent, birth: page.epoch, death: published.pointee.epoch, isValue: false))
+    return published.pointee.pins.unlink(entry)
   }
 
   /// Notes value bytes that the tree no longer refers to.
   package func unlink(value extent: Extent, birth: Epoch) {
+    let entry = Unlinked(
+      extent: extent, birth: birth, death: published.pointee.epoch, isValue: true)
+    if transaction.pointee.isOpen {
+      transaction.pointee.unlinked.append(entry)
+      return
+    }
     published.pointee.spaceChanges.append(SpaceChange(extent: extent, isUsed: false))
-    let isFree = published.pointee.pins.unlink(
-      Unlinked(extent: extent, birth: birth, death: published.pointee.epoch, isValue: true))
-    if isFree { published.pointee.valuesToFree.append(extent) }
+    if published.pointee.pins.unlink(entry) { published.pointee.valuesToFree.append(extent) }
   }
 
   // MARK: Pins
 
-  /// Pins what is there now, until `releasePin`.
-  package func takePin() -> (epoch: Epoch, root: TreeRoot) {
-    publishLatch.withLock { (takePinLocked(), published.pointee.root) }
-  }
+  /// Pins what is there now, in all trees, until `releasePin`.
+  package func takePin() -> Epoch { publishLatch.withLock { takePinLocked() } }
+
+  /// One more holder for a pin that is held.
+  package func share(_ pin: Epoch) { publishLatch.withLock { published.pointee.pins.share(pin) } }
 
   func takePinLocked() -> Epoch {
+    if let pin = published.pointee.committedPin {
+      // What the transaction under way has done is nobody else's to see.
+      published.pointee.pins.share(pin)
+      return pin
+    }
     if !published.pointee.isChangedSincePin {
       published.pointee.pins.shareYoungest()
       return published.pointee.youngestPin
@@ -167,16 +182,16 @@ extension Pager {
   /// Lets go of a pin.
   ///
   /// What it kept is moved on later, a bit an operation.
-  package func releasePin(_ epoch: Epoch) {
-    publishLatch.withLock {
-      published.pointee.pins.release(epoch)
-      orphansWait.store(!published.pointee.pins.orphans.isEmpty, ordering: .relaxed)
-      let youngest = published.pointee.pins.youngest
-      if youngest != published.pointee.youngestPin {
-        published.pointee.youngestPin = youngest
-        // A change after an older pin may lie before the one that went.
-        published.pointee.isChangedSincePin = true
-      }
+  package func releasePin(_ epoch: Epoch) { publishLatch.withLock { releasePinLocked(epoch) } }
+
+  func releasePinLocked(_ epoch: Epoch) {
+    published.pointee.pins.release(epoch)
+    orphansWait.store(!published.pointee.pins.orphans.isEmpty, ordering: .relaxed)
+    let youngest = published.pointee.pins.youngest
+    if youngest != published.pointee.youngestPin {
+      published.pointee.youngestPin = youngest
+      // A change after an older pin may lie before the one that went.
+      published.pointee.isChangedSincePin = true
     }
   }
 
@@ -204,17 +219,17 @@ extension Pager {
     }
   }
 
+  /// How many pages are kept for a pin and no younger one.
+  package func heldPageCount(of pin: Epoch) -> Int {
+    publishLatch.withLock { published.pointee.pins.heldPageCount(of: pin) }
+  }
+
   /// Pins, and pages that are kept only for them.
   package var pinStatistics: (pinCount: Int, heldPageCount: Int) {
     publishLatch.withLock {
       (published.pointee.pins.count, published.pointee.pins.heldPageCount)
     }
   }
-}
-
-extension Pager {
-  /// The root as it was published last.
-  package var publishedRoot: TreeRoot { publishLatch.withLock { published.pointee.root } }
 }
 
 extension Pager {

@@ -60,6 +60,7 @@ extension Pager {
     let freeMap = try FreeMap.load(
       layout: layout, checksumSeed: superblock.checksumSeed, checkpoint: superblock.checkpoint,
       pageCount: superblock.pageCount, digest: superblock.mapDigest, from: storage)
+    let table = try readTreeTable(superblock, from: storage)
 
     var scan: LogScan?
     if let start = superblock.log {
@@ -106,7 +107,7 @@ extension Pager {
     let pager = Pager(
       storage: storage, options: options, superblock: superblock, freeMap: freeMap,
       allocator: allocator, pool: pool, log: log, failureCell: failureCell,
-      epoch: Epoch(superblock.epoch.rawValue + jump))
+      epoch: Epoch(superblock.epoch.rawValue + jump), table: table)
     pager.replay = scan
     return pager
   }

@@ -69,6 +69,7 @@ extension Pager {
     for slot in layout.slotPages(in: 0..<pageCount) {
       add(Extent(first: PageID(UInt64(slot)), pageCount: 1), "slots of the free map")
     }
+    if let table = superblock.treeTable { add(table.extent, "the table of named trees") }
     for extent in log?.extents ?? [] { add(extent, "log segments") }
     let (held, waiting) = publishLatch.withLock {
       (published.pointee.pins.held, published.pointee.valuesToFree)

@@ -31,8 +31,6 @@ public struct PublishedState {
   public var epoch: Epoch
   /// A page is changed in place if and only if it was born after this (rule C1).
   public var youngestPin: Epoch
-  /// The tree as the last finished mutation left it.
-  public var root: TreeRoot
   /// Whether anything was published since the youngest pin was taken.
   public var isChangedSincePin: Bool
   /// Mutations since the last cut.
@@ -44,11 +42,15 @@ public struct PublishedState {
   /// Freed runs of value bytes that a record after the last cut may name.
   var valuesToFree: [Extent] = []
   var isChangedSinceCheckpoint = false
+  /// Whether a named tree was changed since the last cut.
+  var hasChangedTrees = false
+  /// The pin that the transaction under way holds: the last committed epoch.
+  var committedPin: Epoch?
 }
 
 /// One file of pages: superblocks, page pool, free space, log and checkpoints.
 ///
-/// It knows nothing of keys. A layer above keeps one tree of pages in it, tells it of each change
+/// It knows nothing of keys. A layer above keeps trees of pages in it, tells it of each change
 /// between `publishLatch.lock()` and `unlock()`, and replays what the log gives back.
 ///
 /// Lock order: file lock, writer mutex, page latches, allocator, publish latch, segment list.
@@ -74,9 +76,13 @@ public final class Pager: @unchecked Sendable {
   package let options: PagerOptions
   package let isReadOnly: Bool
 
-  @usableFromInline let rootWord: Atomic<UInt64>
-  @usableFromInline let rootEpoch: Atomic<UInt64>
-  @usableFromInline let entryCount: Atomic<Int>
+  /// The tree without a name.
+  public let mainTree: TreeDescriptor
+  let trees: Locked<TreeList>
+  /// The transaction under way; it belongs to whoever holds the writer mutex.
+  let transaction: UnsafeMutablePointer<OpenTransaction>
+  /// The thread of the transaction under way, or 0.
+  let transactionThread = Atomic<UInt>(0)
   /// When the log or the number of mutations passes this, somebody must look (rule B8).
   @usableFromInline let logLimit = Atomic<UInt64>(.max)
 
@@ -98,7 +104,7 @@ public final class Pager: @unchecked Sendable {
   init(
     storage: any Storage, options: PagerOptions, superblock: Superblock, freeMap: FreeMap,
     allocator: PageAllocator, pool: PagePool, log: Log?, failureCell: FailureCell,
-    epoch: Epoch
+    epoch: Epoch, table: TreeTable
   ) {
     self.storage = storage
     self.options = options
@@ -112,20 +118,27 @@ public final class Pager: @unchecked Sendable {
     durablePin = superblock.epoch
     checkpointAtOpen = superblock.checkpoint
     var state = PublishedState(
-      epoch: epoch, youngestPin: superblock.epoch, root: superblock.root, isChangedSincePin: false,
-      mutationCount: 0)
+      epoch: epoch, youngestPin: superblock.epoch, isChangedSincePin: false, mutationCount: 0)
     state.pins.add(superblock.epoch)
     published = .allocate(capacity: 1)
     published.initialize(to: state)
-    rootWord = Atomic(Self.rootWord(superblock.root))
-    rootEpoch = Atomic(superblock.root.page.epoch.rawValue)
-    entryCount = Atomic(superblock.root.count)
+    mainTree = TreeDescriptor(id: .main, root: superblock.root, changed: superblock.epoch)
+    var list = TreeList()
+    list.nextID = table.nextID
+    for (id, root) in table.trees {
+      list.descriptors[id] = TreeDescriptor(id: id, root: root, changed: superblock.epoch)
+    }
+    trees = Locked(list)
+    transaction = .allocate(capacity: 1)
+    transaction.initialize(to: OpenTransaction())
   }
 
   deinit {
     storage.close()
     published.deinitialize(count: 1)
     published.deallocate()
+    transaction.deinitialize(count: 1)
+    transaction.deallocate()
   }
 
   /// The size of a page.
@@ -148,10 +161,6 @@ public final class Pager: @unchecked Sendable {
       guard let log, let start = superblock.log else { return 0 }
       return Int(log.endLSN.rawValue &- start.replayFrom.rawValue)
     }
-  }
-
-  static func rootWord(_ root: TreeRoot) -> UInt64 {
-    root.page.id.rawValue | UInt64(root.height) << 48
   }
 }
 

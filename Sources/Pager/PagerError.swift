@@ -48,6 +48,14 @@ public struct PagerError: Error, Sendable, CustomStringConvertible {
     public static let invalidArgument = Code(name: "invalidArgument")
     /// The change may or may not be durable; only reopening tells.
     public static let outcomeUnknown = Code(name: "outcomeUnknown")
+    /// A transaction of the same thread is under way.
+    public static let nestedTransaction = Code(name: "nestedTransaction")
+    /// The transaction has ended.
+    public static let transactionEnded = Code(name: "transactionEnded")
+    /// The snapshot is older than the options allow, and was let go.
+    public static let snapshotExpired = Code(name: "snapshotExpired")
+    /// What is stored is of another type than was asked for.
+    public static let typeMismatch = Code(name: "typeMismatch")
     /// The last writer did not close the file, and a reader can't recover it.
     public static let needsRecovery = Code(name: "needsRecovery")
     /// The process has no room for the addresses asked for.

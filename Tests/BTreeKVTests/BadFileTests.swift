@@ -129,7 +129,7 @@ import Testing
       #expect(try refusal(wrongMagic)?.code == .notADatabase)
       #expect(try refusal(wrongMagic, .createIfMissing)?.code == .notADatabase)
     }
-    for version in [0, 2, 3, 255] as [UInt8] {
+    for version in [0, 1, 3, 255] as [UInt8] {
       for mode in [Database.OpenMode.mustExist, .createIfMissing, .readOnly] {
         let newer = edited(bytes, sealed: true) { $0[16] = version }
         #expect(try refusal(newer, mode)?.code == .unsupportedVersion, "version \(version)")

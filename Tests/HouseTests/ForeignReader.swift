@@ -81,6 +81,53 @@ struct ForeignReader {
     for child in children { try readTree(page: child.page, epoch: child.epoch, level: level - 1) }
   }
 
+  /// A tree as the table of trees has it.
+  struct Root {
+    var id: Int
+    var height: Int
+    var page: Int
+    var epoch: Int
+    var entryCount: Int
+  }
+
+  /// Reads the table of trees, its checksum compared.
+  mutating func readTable() throws -> [Root] {
+    func number(_ name: String) throws -> Int {
+      try document.number(name, of: "superblock", in: file)
+    }
+    let first = try number("table page")
+    for id in first..<first + (try number("table page count")) {
+      #expect(pages.insert(id).inserted)
+    }
+    let start = first * pageSize
+    let table = Array(file[start..<start + (try number("table byte count"))])
+    #expect(
+      try number("table checksum")
+        == Int(truncatingIfNeeded: table.xxh64(0..<table.count, seed: pageSeed)))
+    let section = "tree in the table"
+    let trees = try #require(document.sections["table of trees"]?["trees"]?.offset)
+    let count = try document.number("tree count", of: "table of trees", in: table)
+    #expect(table.count == trees + 32 * count)
+    #expect(try document.number("next id", of: "table of trees", in: table) == 18)
+    return try (0..<count).map { index in
+      let at = trees + 32 * index
+      return Root(
+        id: try document.number("id", of: section, in: table, at: at),
+        height: try document.number("height", of: section, in: table, at: at),
+        page: try document.number("root page", of: section, in: table, at: at),
+        epoch: try document.number("root epoch", of: section, in: table, at: at),
+        entryCount: try document.number("entry count", of: section, in: table, at: at))
+    }
+  }
+
+  /// The entries of a tree that the table names.
+  mutating func entries(of root: Root) throws -> [(key: [UInt8], value: [UInt8])] {
+    entries = []
+    try readTree(page: root.page, epoch: root.epoch, level: root.height - 1)
+    #expect(entries.count == root.entryCount)
+    return entries
+  }
+
   /// The key after the prefix and the value of a slot's cell, and where the cell ends.
   private func cell(
     _ page: [UInt8], slot: Int, isLeaf: Bool

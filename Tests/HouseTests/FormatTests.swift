@@ -20,8 +20,12 @@ import Testing
         "magic", "format version", "compatible features", "incompatible features", "page size",
         "checkpoint", "epoch", "file identifier", "page count", "root page", "root epoch",
         "height", "entry count", "map digest", "log end", "log page", "log page count",
-        "log salt", "log sequence", "log first LSN", "replay from", "checksum",
+        "log salt", "log sequence", "log first LSN", "replay from", "table page",
+        "table page count", "table byte count", "table checksum", "checksum",
       ],
+      "table of trees": ["next id", "tree count", "trees"],
+      "tree in the table": ["id", "height", "root page", "root epoch", "entry count"],
+      "catalogue record": ["tree id", "type tag"],
       "page header": ["checksum", "page id", "epoch", "kind", "level"],
       "tree page": ["prefix length", "count", "heap start", "garbage", "hints", "slots"],
       "slot": ["cell offset", "key length", "value length", "head"],
@@ -38,7 +42,7 @@ import Testing
         "next first LSN", "checksum",
       ],
       "record": ["checksum", "body length", "durable lag", "body"],
-      "record body": ["kind", "key length", "value length", "key", "value"],
+      "record body": ["kind", "flags", "key length", "value length", "key", "value"],
     ]
     for (section, names) in known {
       #expect(Set(document.sections[section, default: [:]].keys) == names, "\(section)")
@@ -70,6 +74,9 @@ import Testing
       try database.remove(key)
       content[key] = nil
     }
+    let users = try database.tree("users")
+    for index in 0..<300 { try users.insert("user \(index)", "name \(index)") }
+    _ = try database.tree("empty")
     let identifier = try database.statistics().fileIdentifier
     try database.close()
     let file = Array(try Data(contentsOf: URL(filePath: path)))
@@ -86,7 +93,25 @@ import Testing
     let sorted = content.keys.sorted { $0.lexicographicallyPrecedes($1) }
     #expect(reader.entries.map(\.key) == sorted)
     #expect(reader.entries.allSatisfy { content[$0.key] == $0.value })
+    try expectNamedTrees(&reader)
     try expectFreeMap(reader)
+  }
+
+  /// The table of trees leads to the catalogue, and that to the trees.
+  private func expectNamedTrees(_ reader: inout ForeignReader) throws {
+    let roots = try reader.readTable()
+    #expect(roots.map(\.id) == [1, 16])
+    let catalogue = try reader.entries(of: roots[0])
+    #expect(catalogue.map { String(decoding: $0.key, as: UTF8.self) } == ["empty", "users"])
+    let ids = try catalogue.map {
+      try document.number("tree id", of: "catalogue record", in: $0.value)
+    }
+    #expect(ids == [17, 16])
+    let tag = try #require(document.sections["catalogue record"]?["type tag"]?.offset)
+    #expect(catalogue.allSatisfy { $0.value.count == tag })
+    let users = try reader.entries(of: roots[1])
+    #expect(users.count == 300)
+    #expect(users.allSatisfy { Array("name".utf8) + $0.key.dropFirst(4) == $0.value })
   }
 
   private func expectSuperblocks(

@@ -17,7 +17,8 @@ internal import Pager
 /// Why `@unchecked Sendable` is not needed: a cursor stays in one thread.
 final class LeafCursor {
   let tree: Tree
-  let root: TreeRoot?
+  /// Of a snapshot that the caller holds; nil for the tree as it is now.
+  var root: TreeRoot?
   let pageByteCount: Int
 
   /// What is known of the copy; behind a pointer since the runtime would check each access to a

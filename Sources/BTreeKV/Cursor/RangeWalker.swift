@@ -1,15 +1,20 @@
 internal import Pager
 
-/// Goes through the entries of a range in a snapshot, in either direction.
+/// Goes through the entries of a range in a snapshot, or in a transaction, in either direction.
 @usableFromInline
 final class RangeWalker {
-  private let snapshot: Snapshot
+  private let access: TreeAccess
   private let leaf: LeafCursor
   private let range: KeyRange
-  private let isReversed: Bool
   private let readsValues: Bool
+  private var isReversed: Bool
   private var hasStarted = false
   private var isFinished = false
+  /// Whether there is a last key.
+  private var hasKey = false
+  private let isInTransaction: Bool
+  /// What the transaction had changed when the leaf was copied.
+  private var changeCount: UInt64 = 0
 
   /// Where the walk is.
   ///
@@ -33,16 +38,16 @@ final class RangeWalker {
   @inlinable var value: UnsafeRawBufferPointer { position.pointee.value }
   private var largeValue: UnsafeMutableRawBufferPointer?
 
-  init(
-    _ tree: Tree, _ range: KeyRange, isReversed: Bool, readsValues: Bool
-  ) throws(PagerError) {
-    snapshot = try Snapshot(tree)
+  /// - Parameter access: to a snapshot or a transaction, which nobody else changes.
+  init(_ access: TreeAccess, _ range: KeyRange, isReversed: Bool, readsValues: Bool) {
+    self.access = access
     position = .allocate(capacity: 1)
     position.initialize(to: Position())
-    leaf = LeafCursor(tree: tree, root: snapshot.root)
+    leaf = LeafCursor(tree: access.tree, root: nil)
     self.range = range
     self.isReversed = isReversed
     self.readsValues = readsValues
+    if case .transaction = access.mode { isInTransaction = true } else { isInTransaction = false }
   }
 
   deinit {
@@ -52,33 +57,147 @@ final class RangeWalker {
 
   /// Goes on to the next entry; false at the end.
   @usableFromInline func step() throws(DatabaseError) -> Bool {
+    if isInTransaction { try refresh() }
     if isReversed {
       while position.pointee.index <= position.pointee.stop {
-        guard try converting({ () throws(PagerError) in try previousLeaf() }) else { return false }
+        guard try previousLeaf() else { return false }
       }
       position.pointee.index &-= 1
     } else {
       while position.pointee.index >= position.pointee.stop {
-        guard try converting({ () throws(PagerError) in try nextLeaf() }) else { return false }
+        guard try nextLeaf() else { return false }
       }
     }
     let entry = leaf.entry(position.pointee.index)
     if !isReversed { position.pointee.index &+= 1 }
+    hasKey = true
     position.pointee.key = entry.key
     position.pointee.value = entry.payload
-    if entry.isLarge { try converting { () throws(PagerError) in try loadLarge(entry.payload) } }
+    if entry.isLarge { try loadLarge(entry.payload) }
     return true
   }
 
-  private func loadLarge(_ payload: UnsafeRawBufferPointer) throws(PagerError) {
+  /// Looks anew behind the last key when the transaction has changed something since.
+  private func refresh() throws(DatabaseError) {
+    // Even where nothing has changed, the transaction may have ended.
+    try access.read { (_) throws(PagerError) in }
+    guard hasKey, pending == nil,
+      changeCount != access.engine.workspace.state.pointee.changeCount
+    else { return }
+    isFinished = false
+    try goBehind(Array(key))
+  }
+
+  /// Prepares for steps in the given direction, from the last key on.
+  ///
+  /// - Returns: false when the walk has not begun: then there is nothing on the other side.
+  func turn(isReversed: Bool) -> Bool {
+    guard isReversed != self.isReversed else { return true }
+    switch pending {
+    case .at(let key):
+      pending = .behind(key)
+    case .behind:
+      break
+    case nil:
+      guard hasKey else { return false }
+      pending = .behind(Array(key))
+    }
+    self.isReversed = isReversed
+    restart()
+    return true
+  }
+
+  /// Prepares for a step to the key, or to the nearest one in the walk's direction.
+  func seek(_ key: [UInt8], isReversed: Bool) {
+    self.isReversed = isReversed
+    pending = .at(key)
+    hasStarted = true
+    restart()
+  }
+
+  private func restart() {
+    isFinished = false
+    position.pointee.index = 0
+    position.pointee.stop = 0
+  }
+
+  /// Where the next leaf is to be looked for, if not beside the last one.
+  private enum Target {
+    case at([UInt8])
+    case behind([UInt8])
+  }
+
+  private var pending: Target?
+
+  /// Goes to the place behind a key, in the walk's direction.
+  private func goBehind(_ key: [UInt8]) throws(DatabaseError) {
+    let bounded = bounded(key)
+    let isInside = bounded == key
+    guard try load(bounded, .holding) else {
+      _ = finish()
+      return
+    }
+    let (index, isFound) = bounded.withUnsafeBytes { leaf.lowerBound($0) }
+    if isReversed {
+      position.pointee.index = index
+      position.pointee.stop = lowerStop
+    } else {
+      position.pointee.index = isFound && isInside ? index + 1 : index
+      position.pointee.stop = upperStop
+    }
+  }
+
+  /// Goes to the place from which the next step leads to a key or the nearest one.
+  private func goTo(_ key: [UInt8]) throws(DatabaseError) {
+    let bounded = bounded(key)
+    guard try load(bounded, .holding) else {
+      _ = finish()
+      return
+    }
+    let (index, isFound) = bounded.withUnsafeBytes { leaf.lowerBound($0) }
+    if isReversed {
+      // The upper bound itself does not belong to the range.
+      position.pointee.index = isFound && bounded != range.upper ? index + 1 : index
+      position.pointee.stop = lowerStop
+    } else {
+      position.pointee.index = index
+      position.pointee.stop = upperStop
+    }
+  }
+
+  /// A key, or the bound of the range that it lies outside of.
+  private func bounded(_ key: [UInt8]) -> [UInt8] {
+    if !isAboveLower(key), let lower = range.lower { return lower }
+    if !isBelowUpper(key), let upper = range.upper { return upper }
+    return key
+  }
+
+  /// How many entries are left, found by the leaves alone.
+  func countRest() throws(DatabaseError) -> Int {
+    var count = 0
+    while try nextLeaf() { count += max(0, position.pointee.stop - position.pointee.index) }
+    return count
+  }
+
+  private var upperStop: Int {
+    range.upper.map { $0.withUnsafeBytes { leaf.lowerBound($0).index } } ?? leaf.count
+  }
+
+  private var lowerStop: Int {
+    range.lower.map { $0.withUnsafeBytes { leaf.lowerBound($0).index } } ?? 0
+  }
+
+  private func loadLarge(_ payload: UnsafeRawBufferPointer) throws(DatabaseError) {
     largeValue?.deallocate()
     largeValue = nil
     position.pointee.value = UnsafeRawBufferPointer(start: nil, count: 0)
     guard readsValues else { return }
-    guard let large = LargeValue(payload, pageByteCount: leaf.pageByteCount) else {
-      throw PagerError(.corrupted, "the reference to a value's bytes makes no sense")
+    let bytes = try access.read { (_) throws(PagerError) in
+      guard let large = LargeValue(payload, pageByteCount: leaf.pageByteCount) else {
+        throw PagerError(.corrupted, "the reference to a value's bytes makes no sense")
+      }
+      return try leaf.tree.load(large)
     }
-    let bytes = try leaf.tree.load(large)
     let room = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count, alignment: 16)
     room.copyBytes(from: bytes)
     largeValue = room
@@ -86,8 +205,9 @@ final class RangeWalker {
   }
 
   /// Copies the next leaf with entries of the range; false when there is none.
-  private func nextLeaf() throws(PagerError) -> Bool {
+  private func nextLeaf() throws(DatabaseError) -> Bool {
     if isFinished { return false }
+    if try goToPending() { return true }
     if hasStarted {
       guard position.pointee.stop == leaf.count, let fence = leaf.upperFence, isBelowUpper(fence)
       else {
@@ -101,14 +221,14 @@ final class RangeWalker {
       guard try load(lower, .holding) else { return finish() }
       position.pointee.index = lower.withUnsafeBytes { leaf.lowerBound($0).index }
     }
-    position.pointee.stop =
-      range.upper.map { $0.withUnsafeBytes { leaf.lowerBound($0).index } } ?? leaf.count
+    position.pointee.stop = upperStop
     return true
   }
 
   /// The same backwards: the index is one behind the next slot, `stop` the first that belongs.
-  private func previousLeaf() throws(PagerError) -> Bool {
+  private func previousLeaf() throws(DatabaseError) -> Bool {
     if isFinished { return false }
+    if try goToPending() { return true }
     if hasStarted {
       guard position.pointee.stop == 0, let fence = leaf.lowerFence, isAboveLower(fence),
         try load(fence, .below)
@@ -122,14 +242,28 @@ final class RangeWalker {
       position.pointee.index =
         range.upper.map { $0.withUnsafeBytes { leaf.lowerBound($0).index } } ?? leaf.count
     }
-    position.pointee.stop =
-      range.lower.map { $0.withUnsafeBytes { leaf.lowerBound($0).index } } ?? 0
+    position.pointee.stop = lowerStop
     return true
   }
 
-  private func load(_ key: [UInt8], _ target: LeafCursor.Target) throws(PagerError) -> Bool {
-    try key.span.bytes.withUnsafeBytes { (bytes) throws(PagerError) in
-      try leaf.load(bytes, target)
+  /// Goes where a turn or a seek asked for; false when none did.
+  private func goToPending() throws(DatabaseError) -> Bool {
+    guard let target = pending else { return false }
+    pending = nil
+    switch target {
+    case .at(let key): try goTo(key)
+    case .behind(let key): try goBehind(key)
+    }
+    return true
+  }
+
+  private func load(_ key: [UInt8], _ target: LeafCursor.Target) throws(DatabaseError) -> Bool {
+    try access.read { (root) throws(PagerError) in
+      leaf.root = root
+      if isInTransaction { changeCount = access.engine.workspace.state.pointee.changeCount }
+      return try key.span.bytes.withUnsafeBytes { (bytes) throws(PagerError) in
+        try leaf.load(bytes, target)
+      }
     }
   }
 

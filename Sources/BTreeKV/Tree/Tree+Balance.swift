@@ -249,7 +249,7 @@ extension Tree {
   // MARK: Inner pages
 
   /// Hangs new pages of `level` into the page at a position of the path, or makes a root of them.
-  private func hangIn(
+  func hangIn(
     _ work: inout Restructuring, _ position: Int, _ replacement: ChildReplacement, level: Int
   ) throws(PagerError) {
     guard position >= 0 else {
@@ -270,6 +270,11 @@ extension Tree {
       work.top = .root(replacement.added[0].child, height: level + 1)
       return
     }
+    // A range that was cut off has made this page's range wider than its prefix.
+    let hasPrefix = replacement.added.dropFirst().allSatisfy { added in
+      added.key.withUnsafeBytes { Node.comparePrefix($0, parent.prefix(pageByteCount)) == 0 }
+    }
+    guard hasPrefix else { return try splitInner(&work, position, replacement) }
     let newUsed = usedByteCount(parent, after: replacement)
     if position > 0, newCount < 2 || newUsed < capacity / 4 {
       return try joinWithSibling(&work, position) { entries, firstKey in
@@ -300,6 +305,11 @@ extension Tree {
     entries.removeAll()
     append(parent, replacement, to: entries, firstKey: lower ?? [])
     let all = 0..<entries.count
+    let own = prefixLength(all, level: level, lower, upper)
+    if entries.byteCount(all, prefix: own, isLeaf: false) <= spreadLimit {
+      let page = try makePage(&work, all, level: level, prefix: own)
+      return try replace(&work, position, by: [([], page)])
+    }
     let isAtEnd = replacement.first + replacement.removed == parent.count && upper == nil
     if isAtEnd, all.count > 8 {
       let cut = all.count - 3

@@ -7,25 +7,44 @@ extension LargeValue {
   static var logClient: LogClient {
     LogClient(
       extentsNamed: { body, pageByteCount in
-        guard let entry = LogEntry(body), entry.key.count <= pageByteCount / 4 else { return nil }
-        guard entry.kind == .insertLarge else { return [] }
-        return LargeValue(entry.value, pageByteCount: pageByteCount)?.extents
+        var extents: [Extent] = []
+        let makesSense = forEachEntry(in: body) { entry in
+          guard entry.key.count <= pageByteCount / 4 + 1 else { return false }
+          guard entry.kind == .insertLarge else { return true }
+          guard let value = LargeValue(entry.value, pageByteCount: pageByteCount) else {
+            return false
+          }
+          extents.append(contentsOf: value.extents)
+          return true
+        }
+        return makesSense ? extents : nil
       },
       bytesAreWhole: { (body, pageByteCount, storage) throws(PagerError) in
-        guard let entry = LogEntry(body),
-          let value = LargeValue(entry.value, pageByteCount: pageByteCount)
-        else { return false }
-        let reader = LargeValueReader(value, storage: storage, pageByteCount: pageByteCount)
-        do throws(PagerError) {
-          try reader.forEachChunk { _ in }
-          return true
-        } catch {
-          if error.code == .corrupted { return false }
-          throw error
+        try LogEntry.forEach(in: body) { (entry) throws(PagerError) in
+          guard entry.kind == .insertLarge else { return true }
+          guard let value = LargeValue(entry.value, pageByteCount: pageByteCount) else {
+            return false
+          }
+          let reader = LargeValueReader(value, storage: storage, pageByteCount: pageByteCount)
+          do throws(PagerError) {
+            try reader.forEachChunk { _ in }
+            return true
+          } catch {
+            if error.code == .corrupted { return false }
+            throw error
+          }
         }
       },
       structureProblem: { Node.structureProblem($0) })
   }
+}
+
+/// `LogEntry.forEach` for bodies that do not throw.
+private func forEachEntry(
+  in body: UnsafeRawBufferPointer, _ visit: (LogEntry) -> Bool
+) -> Bool {
+  let outcome = try? LogEntry.forEach(in: body) { (entry) throws(PagerError) in visit(entry) }
+  return outcome ?? false
 }
 
 /// Reads a large value chunk by chunk and checks each against its checksum.
@@ -109,8 +128,10 @@ struct LargeValueReader {
 extension Tree {
   /// Writes a value's bytes into runs of pages that nothing refers to yet.
   ///
-  /// Holds nothing.
-  func store(_ bytes: UnsafeRawBufferPointer) throws(PagerError) -> LargeValue {
+  /// Holds nothing, or the writer mutex in a transaction, whose commit then syncs for all its values.
+  func store(
+    _ bytes: UnsafeRawBufferPointer, inTransaction: Bool
+  ) throws(PagerError) -> LargeValue {
     let stored = LargeValue.storedByteCount(bytes.count)
     let pageCount = (stored + pageByteCount - 1) / pageByteCount
     let extents = try allocate(pageCount: pageCount)
@@ -121,7 +142,11 @@ extension Tree {
       // to read it all to know whether it is whole (rule B5). Under `.sync` that holds for each
       // value, since making the record durable does nothing for the bytes that it names.
       if pager.log != nil, bytes.count > 1 << 20 || pager.options.durability == .sync {
-        try pager.poisoning { () throws(PagerError) in try pager.storage.synchronize() }
+        if inTransaction {
+          pager.noteUnsyncedValues()
+        } else {
+          try pager.poisoning { () throws(PagerError) in try pager.storage.synchronize() }
+        }
       }
     } catch {
       discard(value)

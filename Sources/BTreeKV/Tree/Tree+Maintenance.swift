@@ -2,31 +2,55 @@ internal import Pager
 
 // Replaying the log, and moving pages down at close.
 
-extension Tree {
-  /// Applies the log's records to the tree as the last checkpoint left it (rule E6).
+extension Database {
+  /// Applies the log's records to the trees as the last checkpoint left them (rule E6).
   func replay() throws(PagerError) {
-    writer.pointee.isReplaying = true
-    defer { writer.pointee.isReplaying = false }
+    workspace.state.pointee.isUnlogged = true
+    defer { workspace.state.pointee.isUnlogged = false }
     pager.writerMutex.lock()
     defer { pager.writerMutex.unlock() }
     try pager.replayLog { (body) throws(PagerError) in
-      guard let entry = LogEntry(body) else {
-        throw PagerError(.corrupted, "a log record makes no sense")
-      }
-      switch entry.kind {
-      case .insert:
-        guard isInline(key: entry.key.count, value: entry.value.count) else {
-          throw PagerError(.corrupted, "a log record's value is longer than it may be")
+      let makesSense = try LogEntry.forEach(in: body) { (entry) throws(PagerError) in
+        pager.noteTreeID(entry.tree)
+        if entry.tree == .catalogue, entry.kind == .insert,
+          let record = CatalogueRecord(entry.value)
+        {
+          pager.noteTreeID(record.id)
         }
-        _ = try mutate(Mutation(key: entry.key, payload: entry.value))
-      case .insertLarge:
-        _ = try mutate(Mutation(key: entry.key, payload: entry.value, isLarge: true))
-      case .remove:
-        _ = try mutate(Mutation(key: entry.key, payload: nil))
+        try replay(entry, in: tree(of: entry.tree))
+        return true
       }
+      guard makesSense else { throw PagerError(.corrupted, "a log record makes no sense") }
     }
   }
 
+  private func replay(_ entry: LogEntry, in tree: Tree) throws(PagerError) {
+    guard entry.key.count <= tree.maximumKeyByteCount + 1 else {
+      throw PagerError(.corrupted, "a log record's key is longer than it may be")
+    }
+    switch entry.kind {
+    case .insert:
+      guard tree.isInline(key: entry.key.count, value: entry.value.count) else {
+        throw PagerError(.corrupted, "a log record's value is longer than it may be")
+      }
+      _ = try tree.mutate(Tree.Mutation(key: entry.key, payload: entry.value))
+    case .insertLarge:
+      _ = try tree.mutate(Tree.Mutation(key: entry.key, payload: entry.value, isLarge: true))
+    case .remove:
+      _ = try tree.mutate(Tree.Mutation(key: entry.key, payload: nil))
+    case .removeRange:
+      let range = KeyRange(
+        lower: entry.flags.contains(.lowerBound) ? Array(entry.key) : nil,
+        upper: entry.flags.contains(.upperBound) ? Array(entry.value) : nil)
+      _ = try tree.removeRange(range)
+    case .dropTree:
+      try tree.cutAll()
+      tree.descriptor.isDropped = true
+    }
+  }
+}
+
+extension Tree {
   /// Moves pages whose number is `limit` or more into free pages below, so that the end of the
   /// file can be cut off.
   ///
@@ -36,7 +60,7 @@ extension Tree {
   ///
   /// - Returns: whether anything moved.
   func relocate(pagesFrom limit: Int) throws(PagerError) -> Bool {
-    let root = pager.publishedRoot
+    let root = pager.publishedRoot(of: descriptor)
     guard root.height > 0 else { return false }
     pathCount = 0
     var work = startRestructuring()
@@ -55,7 +79,7 @@ extension Tree {
     pager.publishLatch.withLock {
       for page in work.made { pager.link(relocated: page.id) }
       pager.publish(
-        root: TreeRoot(page: moved, height: root.height, count: pager.published.pointee.root.count))
+        descriptor, root: TreeRoot(page: moved, height: root.height, count: root.count))
     }
     for page in work.replaced {
       let isFree = pager.publishLatch.withLock { pager.unlink(page) }

@@ -10,14 +10,18 @@ extension Tree {
     /// The value or its reference; nil removes the key.
     var payload: UnsafeRawBufferPointer?
     var isLarge = false
+  }
 
-    @inline(__always) var logEntry: LogEntry {
-      guard let payload else {
-        return LogEntry(
-          kind: .remove, key: key, value: UnsafeRawBufferPointer(start: nil, count: 0))
-      }
-      return LogEntry(kind: isLarge ? .insertLarge : .insert, key: key, value: payload)
+  /// What the log says of a mutation of this tree.
+  @inline(__always) func logEntry(_ mutation: Mutation) -> LogEntry {
+    guard let payload = mutation.payload else {
+      return LogEntry(
+        kind: .remove, tree: descriptor.id, key: mutation.key,
+        value: UnsafeRawBufferPointer(start: nil, count: 0))
     }
+    return LogEntry(
+      kind: mutation.isLarge ? .insertLarge : .insert, tree: descriptor.id, key: mutation.key,
+      value: payload)
   }
 
   /// What a mutation came to.
@@ -33,7 +37,7 @@ extension Tree {
   func mutate(_ mutation: Mutation) throws(PagerError) -> Outcome {
     if pager.hasOrphans { try pager.settle(limit: 16) }
     while true {
-      guard let visit = try leaf(for: mutation.key, root: nil) else {
+      guard let visit = try leaf(for: mutation.key, root: writerRoot) else {
         guard mutation.payload != nil else { return Outcome(wasThere: false) }
         if let planted = try plantRoot(mutation) { return planted }
         continue
@@ -67,9 +71,9 @@ extension Tree {
       pool.unlockUnchanged(page.id)
       return nil
     }
-    let entry = mutation.logEntry
+    let entry = logEntry(mutation)
     do throws(PagerError) {
-      if !isReplaying { try pager.reserveLog(body: entry.byteCount) }
+      try reserveLog(entry.byteCount)
     } catch {
       pool.unlockUnchanged(page.id)
       throw error
@@ -84,7 +88,7 @@ extension Tree {
     if isFound { unlinkLargeValue(of: node, index) }
     apply(mutation, to: node, index, isFound)
     pager.noteDirty(page.id)
-    pager.publish(countChange: mutation.payload == nil ? -1 : isFound ? 0 : 1)
+    pager.publish(descriptor, countChange: mutation.payload == nil ? -1 : isFound ? 0 : 1)
     if mutation.isLarge { linkLargeValue(mutation) }
     pager.publishLatch.unlock()
     pool.unlockExclusive(page.id)
@@ -92,13 +96,36 @@ extension Tree {
     return Outcome(wasThere: isFound)
   }
 
-  /// Appends to the log, unless the log is what is being replayed.
+  /// Makes sure that an entry of so many bytes can be logged.
+  @inline(__always) func reserveLog(_ byteCount: Int) throws(PagerError) {
+    if isUnlogged { return }
+    if isInTransaction {
+      pager.reserveInTransaction(entryByteCount: byteCount)
+    } else {
+      try pager.reserveLog(body: byteCount)
+    }
+  }
+
+  /// Appends to the log, unless the change is not logged.
   ///
   /// Publish latch held.
   @inline(__always) func appendLog(_ entry: LogEntry) {
-    guard !isReplaying, let log = pager.log else { return }
+    if isInTransaction {
+      appendToTransaction(entry)
+      return
+    }
+    guard !isUnlogged, let log = pager.log else { return }
     entry.write(to: log.beginRecord())
     log.endRecord(body: entry.byteCount)
+  }
+
+  /// Adds an entry to the record that the transaction will be.
+  @inline(never) func appendToTransaction(_ entry: LogEntry) {
+    writer.pointee.changeCount &+= 1
+    if isUnlogged { return }
+    if let room = pager.noteInTransaction(entryByteCount: entry.byteCount) {
+      entry.write(to: room)
+    }
   }
 
   /// Whether a leaf can take the change without becoming too full or too empty.

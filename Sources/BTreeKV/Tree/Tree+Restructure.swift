@@ -14,7 +14,7 @@ extension Tree {
         mutation.key, mutation.payload ?? .init(start: nil, count: 0), isLarge: mutation.isLarge)
       let leaf = try makePage(&work, 0..<1, level: 0, prefix: 0)
       work.top = .root(leaf, height: 1)
-      if !isReplaying { try pager.reserveLog(body: mutation.logEntry.byteCount) }
+      try reserveLog(logEntry(mutation).byteCount)
     } catch {
       abandon(work)
       throw error
@@ -46,7 +46,7 @@ extension Tree {
     }
     do throws(PagerError) {
       try restructureLeaf(&work, mutation, leaf, index, isFound)
-      if !isReplaying { try pager.reserveLog(body: mutation.logEntry.byteCount) }
+      try reserveLog(logEntry(mutation).byteCount)
     } catch {
       abandon(work)
       throw error
@@ -69,7 +69,7 @@ extension Tree {
   /// - Returns: false when a page moved before it was held: start again.
   func holdPath(to key: UnsafeRawBufferPointer) throws(PagerError) -> Bool {
     pathCount = 0
-    let visit = try descend(root: nil, to: key) { node, key in
+    let visit = try descend(root: writerRoot, to: key) { node, key in
       node.childIndex(for: key, pageByteCount: pageByteCount)
     } visit: { page, version, index, level in
       // Coming to a level again means that the way down began anew.
@@ -187,7 +187,7 @@ extension Tree {
   ///   longer be changed: everything was given back.
   func publish(
     _ work: Restructuring, _ mutation: Mutation?, wasThere: Bool,
-    replacedValue: UnsafeRawBufferPointer?
+    replacedValue: UnsafeRawBufferPointer?, removedCount: Int = 0
   ) -> Bool {
     var topID: PageID?
     if case .children(let position, _) = work.top { topID = path[position].page.id }
@@ -212,9 +212,9 @@ extension Tree {
       abandon(work)
       return false
     }
-    var countChange = 0
+    var countChange = -removedCount
     if let mutation {
-      appendLog(mutation.logEntry)
+      appendLog(logEntry(mutation))
       countChange = mutation.payload == nil ? -1 : wasThere ? 0 : 1
       if mutation.isLarge { linkLargeValue(mutation) }
       if let replacedValue, let value = LargeValue(replacedValue, pageByteCount: pageByteCount) {
@@ -229,10 +229,10 @@ extension Tree {
     case .children(let position, let replacement):
       apply(replacement, to: node(path[position].page.id))
       pager.noteDirty(path[position].page.id)
-      pager.publish(countChange: countChange)
+      pager.publish(descriptor, countChange: countChange)
     case .root(let page, let height):
-      let count = pager.published.pointee.root.count + countChange
-      pager.publish(root: TreeRoot(page: page, height: height, count: count))
+      let count = descriptor.writerRoot.count + countChange
+      pager.publish(descriptor, root: TreeRoot(page: page, height: height, count: count))
     case .none:
       preconditionFailure("a mutation is published that changes nothing")
     }

@@ -12,34 +12,25 @@ internal import Synchronization
 /// writer mutex; everything else is constant.
 final class Tree: @unchecked Sendable {
   let pager: Pager
+  let descriptor: TreeDescriptor
   let pool: PagePool
   let pageByteCount: Int
   let maximumKeyByteCount: Int
 
-  /// What belongs to whoever holds the writer mutex.
-  ///
-  /// Behind a pointer, since the runtime would check each access to a class's variables.
-  let writer: UnsafeMutablePointer<WriterState>
+  /// Where the writer works, for all trees of the file.
+  let workspace: Workspace
+  let writer: UnsafeMutablePointer<Workspace.State>
   /// The pages from the root to a leaf, as the writer came down.
   let path: UnsafeMutablePointer<PathElement>
-  static let pathLimit = 64
-
   /// A page's worth of memory for compaction.
   let scratch: UnsafeMutableRawPointer
-  let entries = EntryList()
-
-  struct WriterState {
-    var pathCount = 0
-    /// Where the last insert went: the next one right behind it is a sign of ascending keys.
-    var lastInsert = (page: PageID.none, index: -1)
-    var isReplaying = false
-  }
+  let entries: EntryList
 
   var pathCount: Int {
     get { writer.pointee.pathCount }
     set { writer.pointee.pathCount = newValue }
   }
-  @inline(__always) var isReplaying: Bool { writer.pointee.isReplaying }
+  @inline(__always) var isUnlogged: Bool { writer.pointee.isUnlogged }
 
   /// One page of a path.
   struct PathElement {
@@ -52,22 +43,26 @@ final class Tree: @unchecked Sendable {
     var isHeld: Bool
   }
 
-  init(pager: Pager) {
+  init(pager: Pager, descriptor: TreeDescriptor, workspace: Workspace) {
     self.pager = pager
+    self.descriptor = descriptor
+    self.workspace = workspace
     pool = pager.pool
     pageByteCount = pager.pageByteCount
     maximumKeyByteCount = pageByteCount / 4
-    writer = .allocate(capacity: 1)
-    writer.initialize(to: WriterState())
-    path = .allocate(capacity: Self.pathLimit)
-    scratch = .allocate(byteCount: pageByteCount, alignment: 4096)
+    writer = workspace.state
+    path = workspace.path
+    scratch = workspace.scratch
+    entries = workspace.entries
   }
 
-  deinit {
-    writer.deallocate()
-    path.deallocate()
-    scratch.deallocate()
+  /// What the writer goes down from: nil for the tree as it is now, or its transaction's root.
+  @inline(__always) var writerRoot: TreeRoot? {
+    descriptor.state.pointee.isTouched ? descriptor.state.pointee.working : nil
   }
+
+  /// Whether a transaction is under way that has changed the tree, or will.
+  @inline(__always) var isInTransaction: Bool { descriptor.state.pointee.isTouched }
 
   @inline(__always) func node(_ id: PageID) -> Node { Node(pool.address(id)) }
   var capacity: Int { Node.capacity(pageByteCount) }
@@ -102,8 +97,8 @@ extension Tree {
     visit: (PageReference, PagePool.Version, Int, Int) -> Void
   ) throws(PagerError) -> LeafVisit? {
     restart: while true {
-      let word = pager.liveRootWord
-      let (rootPage, rootHeight) = pager.liveRoot(word)
+      let word = descriptor.liveRootWord
+      let (rootPage, rootHeight) = descriptor.liveRoot(word)
       var page = snapshot?.page ?? rootPage
       let height = snapshot?.height ?? rootHeight
       if height == 0 { return nil }
@@ -114,7 +109,7 @@ extension Tree {
         if snapshot == nil, isStale(page, height: height) { continue restart }
         throw error
       }
-      if snapshot == nil, pager.liveRootWord != word {
+      if snapshot == nil, descriptor.liveRootWord != word {
         pool.endRead(page.id, version)
         continue restart
       }
@@ -149,7 +144,7 @@ extension Tree {
   }
 
   @inline(never) private func isStale(_ page: PageReference, height: Int) -> Bool {
-    let now = pager.publishedRoot
+    let now = pager.publishedRoot(of: descriptor)
     return now.page != page || now.height != height
   }
 

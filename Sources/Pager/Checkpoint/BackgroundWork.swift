@@ -121,6 +121,19 @@ extension Pager {
   }
 }
 
+extension Pager {
+  /// Runs `body` again and again in a thread of its own, until the file is closed.
+  package func repeatInBackground(
+    _ name: String, everyMilliseconds interval: Int, _ body: @escaping @Sendable () -> Void
+  ) throws(PagerError) {
+    guard options.hasBackgroundThreads else { return }
+    let work = background
+    try work.start(name) {
+      while work.sleep(milliseconds: interval) { body() }
+    }
+  }
+}
+
 extension Log {
   /// Waits until a segment is to be prepared or memory given up; false when the log is stopping.
   func waitForKeeping() -> Bool {

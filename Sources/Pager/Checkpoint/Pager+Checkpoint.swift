@@ -7,7 +7,9 @@ extension Pager {
   /// What a cut captures.
   private struct Cut {
     var epoch: Epoch
-    var root: TreeRoot
+    var root = TreeRoot.empty
+    /// Whether the table of named trees must be written anew.
+    var hasChangedTrees: Bool
     var dirty: [PageID]
     var changes: [SpaceChange]
     var values: [Extent]
@@ -67,8 +69,10 @@ extension Pager {
         || published.pointee.isChangedSinceCheckpoint || !published.pointee.valuesToFree.isEmpty
     else { return nil }
     var cut = Cut(
-      epoch: takePinLocked(), root: published.pointee.root, dirty: [], changes: [], values: [],
-      log: log?.cut(), logEnd: log?.endLSN ?? superblock.logEnd)
+      epoch: takePinLocked(), hasChangedTrees: published.pointee.hasChangedTrees, dirty: [],
+      changes: [], values: [], log: log?.cut(), logEnd: log?.endLSN ?? superblock.logEnd)
+    cut.root = mainTree.root(at: cut.epoch)
+    published.pointee.hasChangedTrees = false
     for extent in endedLog?.inMap ?? [] {
       published.pointee.spaceChanges.append(SpaceChange(extent: extent, isUsed: false))
     }
@@ -95,11 +99,44 @@ extension Pager {
       published.pointee.dirtyPages.append(contentsOf: cut.dirty)
       published.pointee.valuesToFree.append(contentsOf: cut.values)
       published.pointee.isChangedSinceCheckpoint = true
+      published.pointee.hasChangedTrees = published.pointee.hasChangedTrees || cut.hasChangedTrees
     }
   }
 
   private func writeOut(_ cut: Cut, pageCount: Int) throws(PagerError) {
-    try freeMap.apply(cut.changes, pageCount: pageCount)
+    let oldTable = superblock.treeTable
+    let table = cut.hasChangedTrees ? try writeTreeTable(at: cut.epoch) : oldTable
+    do throws(PagerError) {
+      try writeOut(cut, table: table, pageCount: pageCount)
+    } catch {
+      if table != oldTable, let table {
+        // The map has noted it already.
+        publishLatch.withLock {
+          published.pointee.spaceChanges.append(
+            SpaceChange(extent: table.extent, isUsed: false))
+          if let oldTable {
+            published.pointee.spaceChanges.append(
+              SpaceChange(extent: oldTable.extent, isUsed: true))
+          }
+        }
+        try allocator.free(table.extent)
+      }
+      throw error
+    }
+    if table != oldTable, let oldTable { try allocator.free(oldTable.extent) }
+  }
+
+  private func writeOut(
+    _ cut: Cut, table: TreeTable.Location?, pageCount: Int
+  ) throws(PagerError) {
+    var changes = cut.changes
+    if table != superblock.treeTable {
+      if let old = superblock.treeTable {
+        changes.append(SpaceChange(extent: old.extent, isUsed: false))
+      }
+      if let table { changes.append(SpaceChange(extent: table.extent, isUsed: true)) }
+    }
+    try freeMap.apply(changes, pageCount: pageCount)
     try writePages(cut.dirty)
     // Nothing of the log before the cut may be written any more once its segments are reused.
     if let log { try log.waitUntilDurable(cut.logEnd) }
@@ -111,6 +148,7 @@ extension Pager {
     next.epoch = cut.epoch
     next.pageCount = pageCount
     next.root = cut.root
+    next.treeTable = table
     next.mapDigest = digest
     next.log = cut.log
     next.logEnd = cut.logEnd

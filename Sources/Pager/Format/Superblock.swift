@@ -7,7 +7,7 @@
 struct Superblock: Equatable, Sendable {
   static let byteCount = 512
   static let magic: [UInt8] = Array("BTreeKV\u{0}\r\n\u{1A}\n".utf8) + [0xB7, 0xEE, 0x4B, 0x56]
-  static let formatVersion: UInt32 = 1
+  static let formatVersion: UInt32 = 2
   /// Features that a reader must know to read the file at all; none yet.
   static let knownIncompatibleFeatures: UInt32 = 0
 
@@ -25,6 +25,8 @@ struct Superblock: Equatable, Sendable {
   var log: LogStart?
   /// Where the log went on when this was written: no later log position is lower.
   var logEnd = LogSequenceNumber(0)
+  /// Where the named trees begin; nil when there are none.
+  var treeTable: TreeTable.Location?
 
   /// The seed of all page checksums of the file (rule C9).
   var checksumSeed: UInt64 { fileIdentifier.high ^ fileIdentifier.low.byteSwapped }
@@ -60,6 +62,12 @@ struct Superblock: Equatable, Sendable {
         store(log.sequence, 144)
         store(log.firstLSN.rawValue, 152)
         store(log.replayFrom.rawValue, 160)
+      }
+      if let treeTable {
+        store(treeTable.extent.first.rawValue, 168)
+        store(UInt64(treeTable.extent.pageCount), 176)
+        store(UInt64(treeTable.byteCount), 184)
+        store(treeTable.checksum, 192)
       }
       let sum = checksum64(UnsafeRawBufferPointer(rebasing: bytes[..<504]), seed: 0)
       store(sum, 504)
@@ -98,7 +106,8 @@ struct Superblock: Equatable, Sendable {
     let pageByteCount = Int(load(28, UInt32.self))
     guard isPageSize(pageByteCount) else { throw .nonsense("page size") }
     let most = UInt64(1) << 47
-    for offset in [64, 72, 88, 96, 120, 128, 144] where load(offset, UInt64.self) >= most {
+    for offset in [64, 72, 88, 96, 120, 128, 144, 168, 176, 184]
+    where load(offset, UInt64.self) >= most {
       throw .nonsense("a number at offset \(offset) is beyond all bounds")
     }
     // Counters that only grow: with room above, so that adding to them can't overflow.
@@ -126,6 +135,12 @@ struct Superblock: Equatable, Sendable {
         salt: load(136, UInt64.self), sequence: load(144, UInt64.self),
         firstLSN: LogSequenceNumber(load(152, UInt64.self)),
         replayFrom: LogSequenceNumber(load(160, UInt64.self)))
+    }
+    let tableFirst = PageID(load(168, UInt64.self))
+    if tableFirst != .none {
+      block.treeTable = TreeTable.Location(
+        extent: Extent(first: tableFirst, pageCount: Int(load(176, UInt64.self))),
+        byteCount: Int(load(184, UInt64.self)), checksum: load(192, UInt64.self))
     }
     guard block.root.height <= 64, (block.root.height == 0) == (block.root.page.id == .none) else {
       throw .nonsense("tree height")

@@ -38,6 +38,22 @@ struct PinTable: Sendable {
   /// One more holder of the youngest pin.
   mutating func shareYoungest() { pins[pins.count - 1].holders += 1 }
 
+  /// One more holder of a pin that somebody holds.
+  mutating func share(_ epoch: Epoch) {
+    guard let index = pins.lastIndex(where: { $0.epoch == epoch }) else {
+      preconditionFailure("a pin is shared that nobody holds")
+    }
+    pins[index].holders += 1
+  }
+
+  /// Whether an epoch in the range is pinned.
+  func hasPin(from: Epoch, before end: Epoch) -> Bool {
+    pins.contains { !($0.epoch < from) && $0.epoch < end }
+  }
+
+  /// Takes what a transaction unlinked; it is moved on or freed later.
+  mutating func adopt(_ entries: [Unlinked]) { orphans.append(contentsOf: entries) }
+
   /// A holder lets go.
   mutating func release(_ epoch: Epoch) {
     guard let index = pins.lastIndex(where: { $0.epoch == epoch }) else {
@@ -79,6 +95,11 @@ struct PinTable: Sendable {
     pins.reduce(orphans.reduce(0) { $0 + $1.extent.pageCount }) { sum, pin in
       sum + pin.dead.reduce(0) { $0 + $1.extent.pageCount }
     }
+  }
+
+  /// How many pages wait with a pin.
+  func heldPageCount(of epoch: Epoch) -> Int {
+    pins.first { $0.epoch == epoch }?.dead.reduce(0) { $0 + $1.extent.pageCount } ?? 0
   }
 
   /// Everything kept for pins, for checks.

@@ -113,6 +113,17 @@ package final class ConditionLock: @unchecked Sendable {
   }
 }
 
+extension SystemCalls {
+  /// A number that no other thread has while the calling one lives; never 0.
+  package static var currentThread: UInt {
+    #if canImport(Glibc)
+      return UInt(pthread_self())
+    #else
+      return UInt(bitPattern: pthread_self())
+    #endif
+  }
+}
+
 /// A value that is touched only under its lock.
 ///
 /// It stands in for the standard library's `Mutex`, whose order

@@ -8,7 +8,7 @@ enum Relation: Sendable {
   var isUpwards: Bool { self == .above || self == .ceiling }
 }
 
-extension Database {
+extension ReadableTree where Self: ~Copyable & ~Escapable {
   /// The entry with the smallest key, or nil when there is none.
   ///
   /// - Throws: `.corrupted`, `.inputOutput`, `.closed`.
@@ -27,28 +27,28 @@ extension Database {
   public func above(
     _ key: borrowing some ByteString & ~Copyable & ~Escapable
   ) throws(DatabaseError) -> Entry? {
-    try withEntry(above: key) { key, value in Self.entry(key, value) }
+    try withEntry(above: key) { key, value in copiedEntry(key, value) }
   }
 
   /// The entry with the largest key below `key`, which need not be there itself.
   public func below(
     _ key: borrowing some ByteString & ~Copyable & ~Escapable
   ) throws(DatabaseError) -> Entry? {
-    try withEntry(below: key) { key, value in Self.entry(key, value) }
+    try withEntry(below: key) { key, value in copiedEntry(key, value) }
   }
 
   /// The entry of `key` itself, or else of the largest key below.
   public func floor(
     _ key: borrowing some ByteString & ~Copyable & ~Escapable
   ) throws(DatabaseError) -> Entry? {
-    try withEntry(floor: key) { key, value in Self.entry(key, value) }
+    try withEntry(floor: key) { key, value in copiedEntry(key, value) }
   }
 
   /// The entry of `key` itself, or else of the smallest key above.
   public func ceiling(
     _ key: borrowing some ByteString & ~Copyable & ~Escapable
   ) throws(DatabaseError) -> Entry? {
-    try withEntry(ceiling: key) { key, value in Self.entry(key, value) }
+    try withEntry(ceiling: key) { key, value in copiedEntry(key, value) }
   }
 
   /// Lends the entry with the smallest key above `key` to `body`; nil when there is none.
@@ -87,22 +87,19 @@ extension Database {
     try key.withBytes { (key) throws(DatabaseError) in try withEntry(.ceiling, key, body) }
   }
 
-  private static func entry(_ key: RawSpan, _ value: RawSpan) -> Entry {
-    (key.withUnsafeBytes { Array($0) }, value.withUnsafeBytes { Array($0) })
-  }
-
   @inlinable
   func withEntry<R>(
     _ relation: Relation, _ key: UnsafeRawBufferPointer,
     _ body: (_ key: RawSpan, _ value: RawSpan) -> R
   ) throws(DatabaseError) -> R? {
+    let access = access
     var copied = CopiedEntry(keyLength: 0, valueLength: 0, isComplete: false)
     var result: R?
     let problem: DatabaseError? = withUnsafeTemporaryAllocation(
       byteCount: 1024, alignment: 16
     ) { room in
       do throws(DatabaseError) {
-        copied = try copyNeighbour(relation, key, room)
+        copied = try access.copyNeighbour(relation, key, room)
         if copied.isComplete {
           let value = copied.keyLength..<copied.keyLength &+ copied.valueLength
           result = body(
@@ -117,36 +114,13 @@ extension Database {
     if let problem { throw problem }
     if copied.isComplete { return result }
     // At the edge of a leaf, or too large to copy: the long way.
-    guard let walker = try neighbourWalker(relation, key) else { return nil }
+    guard let walker = try access.neighbourWalker(relation, key) else { return nil }
     return body(walker.key.bytes, walker.value.bytes)
   }
+}
 
-  /// Copies key and value of a neighbour in the leaf that holds `key`, if it is there and fits.
-  @usableFromInline
-  func copyNeighbour(
-    _ relation: Relation, _ key: UnsafeRawBufferPointer, _ room: UnsafeMutableRawBufferPointer
-  ) throws(DatabaseError) -> CopiedEntry {
-    try converting { () throws(PagerError) in
-      try pager.checkOpen()
-      return try tree.copyNeighbour(relation, key, room)
-    }
-  }
-
-  @usableFromInline @inline(never)
-  func neighbourWalker(
-    _ relation: Relation, _ key: UnsafeRawBufferPointer
-  ) throws(DatabaseError) -> RangeWalker? {
-    let bytes = Array(key)
-    let range =
-      switch relation {
-      case .above: KeyRange(lower: bytes + [0], upper: nil)
-      case .ceiling: KeyRange(lower: bytes, upper: nil)
-      case .below: KeyRange(lower: nil, upper: bytes)
-      case .floor: KeyRange(lower: nil, upper: bytes + [0])
-      }
-    let walker = try walker(range, !relation.isUpwards, true)
-    return try walker.step() ? walker : nil
-  }
+private func copiedEntry(_ key: RawSpan, _ value: RawSpan) -> (key: [UInt8], value: [UInt8]) {
+  (key.withUnsafeBytes { Array($0) }, value.withUnsafeBytes { Array($0) })
 }
 
 /// What was copied of an entry.
@@ -165,11 +139,12 @@ struct CopiedEntry {
 
 extension Tree {
   func copyNeighbour(
-    _ relation: Relation, _ key: UnsafeRawBufferPointer, _ room: UnsafeMutableRawBufferPointer
+    _ relation: Relation, _ key: UnsafeRawBufferPointer, root: TreeRoot?,
+    _ room: UnsafeMutableRawBufferPointer
   ) throws(PagerError) -> CopiedEntry {
     let nothing = CopiedEntry(keyLength: 0, valueLength: 0, isComplete: false)
     while true {
-      guard let visit = try leaf(for: key, root: nil) else { return nothing }
+      guard let visit = try leaf(for: key, root: root) else { return nothing }
       let node = node(visit.page.id)
       let count = node.count
       let (place, isFound) = node.lowerBound(of: key, isLeaf: true, pageByteCount: pageByteCount)

@@ -1,5 +1,3 @@
-internal import Pager
-
 /// Whether an iteration goes on.
 @frozen
 public enum Visit: Sendable {
@@ -9,12 +7,14 @@ public enum Visit: Sendable {
   case stop
 }
 
-extension Database {
-  /// Visits the entries of a range in order, as they are now: changes made meanwhile are not seen.
+extension ReadableTree where Self: ~Copyable & ~Escapable {
+  /// Visits the entries of a range in order, as they are now: changes made meanwhile are not seen,
+  /// but for those that a transaction makes while it visits its own entries.
   ///
   /// ```swift
+  /// var byteCount = 0
   /// try database.forEach(in: .prefix("user:")) { key, value in
-  ///   total += value.byteCount
+  ///   byteCount += value.byteCount
   ///   return .next
   /// }
   /// ```
@@ -30,7 +30,7 @@ extension Database {
     in range: KeyRange = .all, reversed: Bool = false,
     _ body: (_ key: RawSpan, _ value: RawSpan) throws -> Visit
   ) throws {
-    let walker = try walker(range, reversed, true)
+    let walker = try access.walker(range, reversed, true)
     while try walker.step() {
       if try body(walker.key.bytes, walker.value.bytes) == .stop { return }
     }
@@ -47,7 +47,7 @@ extension Database {
   public func forEachKey(
     in range: KeyRange = .all, reversed: Bool = false, _ body: (_ key: RawSpan) throws -> Visit
   ) throws {
-    let walker = try walker(range, reversed, false)
+    let walker = try access.walker(range, reversed, false)
     while try walker.step() {
       if try body(walker.key.bytes) == .stop { return }
     }
@@ -57,38 +57,33 @@ extension Database {
   ///
   /// - Parameters:
   ///   - range: which keys.
-  ///   - reversed: whether to go from the last to the first.
+  ///   - reversed: whether `next()` goes from the last to the first.
   /// - Returns: a cursor before the first entry. It keeps what it shows alive: let go of it soon.
   /// - Throws: `.closed`.
   public func cursor(
     in range: KeyRange = .all, reversed: Bool = false
   ) throws(DatabaseError) -> Cursor {
-    Cursor(try walker(range, reversed, true))
+    Cursor(try access.walker(range, reversed, true), isReversed: reversed)
   }
 
-  @usableFromInline
-  func walker(
-    _ range: KeyRange, _ isReversed: Bool, _ readsValues: Bool
-  ) throws(DatabaseError) -> RangeWalker {
-    try converting { () throws(PagerError) in
-      try RangeWalker(tree, range, isReversed: isReversed, readsValues: readsValues)
-    }
-  }
-}
-
-/// Steps through the entries of a range, as they were when it was made.
-///
-/// For one thread.
-public final class Cursor {
-  private let walker: RangeWalker
-
-  init(_ walker: RangeWalker) { self.walker = walker }
-
-  /// The next entry in the cursor's direction, or nil at the end.
+  /// The number of entries in a range.
   ///
-  /// - Throws: `.corrupted`, `.inputOutput`.
-  public func next() throws(DatabaseError) -> Database.Entry? {
-    guard try walker.step() else { return nil }
-    return (Array(walker.key), Array(walker.value))
+  /// - Parameter range: which keys.
+  /// - Throws: as `lookup`.
+  /// - Complexity: O(pages of the range), without looking at the entries.
+  public func count(in range: KeyRange) throws(DatabaseError) -> Int {
+    try access.walker(range, false, false).countRest()
+  }
+
+  /// About how many entries are in a range, found at its ends only.
+  ///
+  /// Exact for a range within one leaf; for a larger one, reckoned from where its ends lie in the
+  /// pages on the way to them, which are taken to be equally full below.
+  ///
+  /// - Parameter range: which keys.
+  /// - Throws: as `lookup`.
+  /// - Complexity: O(log n) page visits.
+  public func estimatedCount(in range: KeyRange) throws(DatabaseError) -> Int {
+    try access.estimatedCount(range)
   }
 }

@@ -1,0 +1,98 @@
+internal import Pager
+
+/// What all handles of one open file share: the pages, the trees, the snapshots.
+final class Engine: Sendable {
+  let pager: Pager
+  let path: String
+  let durability: Database.Durability
+  let workspace: Workspace
+  let snapshots: SnapshotRegistry
+  let mainTree: Tree
+  let catalogue: Tree
+  private let trees = Locked<[TreeID: Tree]>([:])
+
+  init(pager: Pager, path: String, options: Database.Options) {
+    self.pager = pager
+    self.path = path
+    durability = options.durability
+    workspace = Workspace(pageByteCount: pager.pageByteCount)
+    snapshots = SnapshotRegistry(pager: pager, ageLimitSeconds: options.snapshotAgeLimitSeconds)
+    mainTree = Tree(pager: pager, descriptor: pager.mainTree, workspace: workspace)
+    catalogue = Tree(
+      pager: pager, descriptor: pager.descriptor(of: .catalogue), workspace: workspace)
+  }
+
+  /// The tree of a number; made if it is not known yet, and then empty.
+  func tree(of id: TreeID) -> Tree {
+    if id == .main { return mainTree }
+    if id == .catalogue { return catalogue }
+    return trees.withLock { trees in
+      if let known = trees[id] { return known }
+      let new = Tree(pager: pager, descriptor: pager.descriptor(of: id), workspace: workspace)
+      trees[id] = new
+      return new
+    }
+  }
+
+  /// Every tree of the file that is known.
+  var allTrees: [Tree] { pager.allDescriptors.map { tree(of: $0.id) } }
+
+  // MARK: The writer
+
+  /// Runs a change as the only writer, and waits until it is as durable as was asked.
+  @inline(__always)
+  func change<R>(
+    _ durability: Database.Durability?, _ body: () throws(PagerError) -> R
+  ) throws(PagerError) -> R {
+    // Before the change: an error must mean that nothing has changed.
+    try pager.checkNotInTransaction()
+    try pager.throttleIfNeeded()
+    let result: R
+    pager.writerMutex.lock()
+    do throws(PagerError) {
+      try pager.checkWritable()
+      try pager.startLogIfNeeded()
+      result = try body()
+      pager.writerMutex.unlock()
+    } catch {
+      pager.writerMutex.unlock()
+      throw error
+    }
+    try waitAsAsked(durability)
+    return result
+  }
+
+  /// Runs several changes as one: all of them are published and logged in one step, or none.
+  func changeAtOnce<R>(
+    _ durability: Database.Durability?, _ body: () throws(PagerError) -> R
+  ) throws(PagerError) -> R {
+    try change(durability) { () throws(PagerError) in
+      pager.beginTransaction()
+      do throws(PagerError) {
+        let result = try body()
+        try pager.commitTransaction()
+        return result
+      } catch {
+        if pager.isInTransaction { pager.rollBackTransaction() }
+        throw error
+      }
+    }
+  }
+
+  @inline(__always)
+  func waitAsAsked(_ durability: Database.Durability?) throws(PagerError) {
+    if self.durability == .sync {
+      try waitUntilDurable()
+    } else if durability == .sync || durability == .flush && self.durability == .none {
+      try waitUntilDurable()
+    }
+  }
+
+  func waitUntilDurable() throws(PagerError) {
+    if let log = pager.log {
+      try log.waitUntilDurable(log.endLSN)
+    } else {
+      try pager.checkpoint()
+    }
+  }
+}

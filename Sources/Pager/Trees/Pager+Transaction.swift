@@ -1,0 +1,246 @@
+internal import Synchronization
+
+// A transaction pins its start and works on roots of its own: everything that was there is copied
+// before it is changed, what it made itself is changed in place. Its commit publishes all roots and
+// appends one log record, in one step. A savepoint is one more pin, inside it.
+
+extension Pager {
+  // MARK: Whose turn it is
+
+  /// Throws when the calling thread is inside a transaction of this file: waiting for it would
+  /// never end.
+  package func checkNotInTransaction() throws(PagerError) {
+    let thread = transactionThread.load(ordering: .relaxed)
+    if thread != 0, thread == SystemCalls.currentThread {
+      throw PagerError(
+        .nestedTransaction,
+        "a transaction of this thread is under way: make the change through that transaction",
+        path: storage.path)
+    }
+  }
+
+  /// Whether a transaction is under way; for the writer.
+  package var isInTransaction: Bool { transaction.pointee.isOpen }
+
+  // MARK: Beginning and ending
+
+  /// Begins a transaction.
+  ///
+  /// Writer mutex held, until it is committed or rolled back.
+  package func beginTransaction() {
+    publishLatch.withLock {
+      let pin = takePinLocked()
+      published.pointee.committedPin = pin
+      transaction.pointee.isOpen = true
+      transaction.pointee.levels.append(OpenTransaction.Level(pin: pin))
+    }
+    transactionThread.store(SystemCalls.currentThread, ordering: .relaxed)
+  }
+
+  /// Makes a tree part of the transaction, before its first change.
+  package func touch(_ tree: TreeDescriptor) {
+    if tree.state.pointee.isTouched { return }
+    tree.state.pointee.working = tree.state.pointee.root
+    tree.state.pointee.isTouched = true
+    transaction.pointee.touched.append(tree)
+  }
+
+  /// Makes sure that there will be room for a log entry, as far as one is needed.
+  package func reserveInTransaction(entryByteCount: Int) {
+    if log != nil { transaction.pointee.log.reserve(entryByteCount) }
+  }
+
+  /// Gives up logging the transaction: it is to be committed by a checkpoint.
+  package func commitTransactionByCheckpoint() { transaction.pointee.log.giveUp() }
+
+  /// Whether the transaction has dropped the tree.
+  package func hasDropped(_ tree: TreeDescriptor) -> Bool {
+    transaction.pointee.dropped.contains { $0 === tree }
+  }
+
+  /// Runs what users gave while the writer mutex is held, so that their calls which would wait for
+  /// it throw.
+  package func callingOut<R>(_ body: () -> R) -> R {
+    let before = transactionThread.load(ordering: .relaxed)
+    transactionThread.store(SystemCalls.currentThread, ordering: .relaxed)
+    defer { transactionThread.store(before, ordering: .relaxed) }
+    return body()
+  }
+
+  /// Counts a mutation of the transaction and gives room for its log entry.
+  ///
+  /// - Returns: where to write the entry, for which room was reserved, or nil when it isn't needed.
+  package func noteInTransaction(entryByteCount: Int) -> UnsafeMutableRawPointer? {
+    transaction.pointee.operationCount += 1
+    return log == nil ? nil : transaction.pointee.log.room(entryByteCount)
+  }
+
+  /// Notes that the transaction wrote value bytes which must be synced before the log names them.
+  package func noteUnsyncedValues() { transaction.pointee.hasUnsyncedValues = true }
+
+  /// Notes that a tree is gone once the transaction is committed.
+  package func noteDropped(_ tree: TreeDescriptor) { transaction.pointee.dropped.append(tree) }
+
+  /// Makes the transaction's changes visible, all at once, and logs them.
+  ///
+  /// Writer mutex held. The caller still has to wait for durability.
+  ///
+  /// - Throws: when it could not be logged; then the transaction is still open, to be rolled back.
+  ///   But for `.outcomeUnknown`: then it is published, and the file refuses further writes.
+  package func commitTransaction() throws(PagerError) {
+    guard transaction.pointee.operationCount > 0 else { return rollBackTransaction() }
+    let isLogged = log != nil && !transaction.pointee.log.isTooLong
+    if log != nil {
+      if transaction.pointee.hasUnsyncedValues {
+        try poisoning { () throws(PagerError) in try storage.synchronize() }
+      }
+      if isLogged { try reserveLog(body: transaction.pointee.log.byteCount) }
+    }
+    publishTransaction(isLogged: isLogged)
+    guard log != nil, !isLogged else { return }
+    // Nobody else can write before the checkpoint is durable, since the writer mutex is held: so no
+    // record in the log stands on what it does not have.
+    do throws(PagerError) {
+      try checkpoint()
+    } catch {
+      failureCell.setWhatever(error)
+      throw PagerError(
+        .outcomeUnknown,
+        "the checkpoint that commits a large transaction failed (\(error.message)); reopening the "
+          + "file tells whether it is there", path: storage.path, systemError: error.systemError)
+    }
+  }
+
+  private func publishTransaction(isLogged: Bool) {
+    // The body is in place before anybody else has to wait; the record counts once it is sealed.
+    if isLogged, let log {
+      let body = transaction.pointee.log.body
+      if let from = body.baseAddress {
+        log.beginRecord().copyMemory(from: from, byteCount: body.count)
+      }
+    }
+    publishLatch.lock()
+    if isLogged, let log { log.endRecord(body: transaction.pointee.log.byteCount) }
+    for level in transaction.pointee.levels.reversed() {
+      published.pointee.committedPin = nil
+      releasePinLocked(level.pin)
+      for page in level.made {
+        published.pointee.spaceChanges.append(
+          SpaceChange(extent: Extent(first: page, pageCount: 1), isUsed: true))
+      }
+      for extent in level.madeValues {
+        published.pointee.spaceChanges.append(SpaceChange(extent: extent, isUsed: true))
+      }
+    }
+    for tree in transaction.pointee.touched {
+      tree.state.pointee.isTouched = false
+      publish(tree, root: tree.state.pointee.working)
+    }
+    for tree in transaction.pointee.dropped { tree.isDropped = true }
+    for entry in transaction.pointee.unlinked {
+      published.pointee.spaceChanges.append(SpaceChange(extent: entry.extent, isUsed: false))
+    }
+    published.pointee.pins.adopt(transaction.pointee.unlinked)
+    published.pointee.mutationCount += transaction.pointee.operationCount
+    mutationHint.store(published.pointee.mutationCount, ordering: .relaxed)
+    orphansWait.store(!published.pointee.pins.orphans.isEmpty, ordering: .relaxed)
+    publishLatch.unlock()
+    forgetTransaction()
+  }
+
+  /// Undoes everything that the transaction did.
+  package func rollBackTransaction() {
+    while transaction.pointee.levels.count > 1 { rollBackSavepoint() }
+    let level = transaction.pointee.levels[0]
+    for tree in transaction.pointee.touched { tree.state.pointee.isTouched = false }
+    publishLatch.withLock {
+      published.pointee.committedPin = nil
+      releasePinLocked(level.pin)
+    }
+    forgetTransaction()
+    giveBack(level)
+  }
+
+  private func forgetTransaction() {
+    transactionThread.store(0, ordering: .relaxed)
+    transaction.pointee.isOpen = false
+    transaction.pointee.levels.removeAll(keepingCapacity: true)
+    transaction.pointee.touched.removeAll(keepingCapacity: true)
+    transaction.pointee.unlinked.removeAll()
+    transaction.pointee.dropped.removeAll()
+    transaction.pointee.log.removeAll()
+    transaction.pointee.operationCount = 0
+    transaction.pointee.hasUnsyncedValues = false
+  }
+
+  /// Frees what a level made: nobody else ever saw it.
+  private func giveBack(_ level: OpenTransaction.Level) {
+    for page in level.made {
+      pool.discard(page)
+      // What was made can't fail to be given back.
+      try? allocator.free(Extent(first: page, pageCount: 1))
+    }
+    for extent in level.madeValues { try? allocator.free(extent) }
+  }
+
+  // MARK: Savepoints
+
+  /// How many savepoints are open, and the transaction itself.
+  package var transactionDepth: Int { transaction.pointee.levels.count }
+
+  /// Begins a savepoint: what comes from now on can be undone alone.
+  package func beginSavepoint() {
+    publishLatch.withLock {
+      let pin = published.pointee.epoch
+      published.pointee.pins.add(pin)
+      published.pointee.youngestPin = pin
+      published.pointee.epoch = Epoch(pin.rawValue + 1)
+      transaction.pointee.levels.append(
+        OpenTransaction.Level(
+          pin: pin, unlinkedCount: transaction.pointee.unlinked.count,
+          logByteCount: transaction.pointee.log.byteCount,
+          operationCount: transaction.pointee.operationCount,
+          droppedCount: transaction.pointee.dropped.count,
+          roots: transaction.pointee.touched.map { $0.state.pointee.working }))
+    }
+  }
+
+  /// Ends the last savepoint and keeps what was done in it.
+  package func endSavepoint() {
+    guard let level = transaction.pointee.levels.popLast() else { return }
+    let last = transaction.pointee.levels.count - 1
+    transaction.pointee.levels[last].made.formUnion(level.made)
+    transaction.pointee.levels[last].madeValues.append(contentsOf: level.madeValues)
+    releaseSavepoint(level.pin)
+  }
+
+  /// Ends the last savepoint and undoes what was done in it.
+  package func rollBackSavepoint() {
+    guard let level = transaction.pointee.levels.popLast() else { return }
+    for (index, tree) in transaction.pointee.touched.enumerated() {
+      if index < level.roots.count {
+        tree.state.pointee.working = level.roots[index]
+      } else {
+        tree.state.pointee.isTouched = false
+      }
+    }
+    transaction.pointee.touched.removeLast(
+      transaction.pointee.touched.count - level.roots.count)
+    transaction.pointee.unlinked.removeLast(
+      transaction.pointee.unlinked.count - level.unlinkedCount)
+    transaction.pointee.dropped.removeLast(
+      transaction.pointee.dropped.count - level.droppedCount)
+    transaction.pointee.log.truncate(to: level.logByteCount)
+    transaction.pointee.operationCount = level.operationCount
+    releaseSavepoint(level.pin)
+    giveBack(level)
+  }
+
+  private func releaseSavepoint(_ pin: Epoch) {
+    publishLatch.withLock {
+      published.pointee.pins.release(pin)
+      published.pointee.youngestPin = published.pointee.pins.youngest
+      orphansWait.store(!published.pointee.pins.orphans.isEmpty, ordering: .relaxed)
+    }
+  }
+}
