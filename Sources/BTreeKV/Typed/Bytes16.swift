@@ -2,7 +2,7 @@
 ///
 /// It has the text form of UUIDs (RFC 9562), but any bytes will do. `BTreeKVCodable` converts it from
 /// and to Foundation's `UUID`.
-public struct Bytes16: Hashable, Sendable {
+public struct Bytes16: Hashable, Sendable, BitwiseCopyable {
   /// The first eight bytes as a number, the first byte highest.
   public var high: UInt64
   /// The last eight bytes as a number.
