@@ -20,14 +20,16 @@ extension ByteDecoder {
   }
 
   /// Takes a number whose highest byte comes first.
-  @inlinable public mutating func take<Number: FixedWidthInteger & BitwiseCopyable>(
+  @inline(__always) @inlinable
+  public mutating func take<Number: FixedWidthInteger & BitwiseCopyable>(
     bigEndian type: Number.Type
   ) throws(DatabaseError) -> Number {
     Number(bigEndian: try take(inMemory: type))
   }
 
   /// Takes a number whose lowest byte comes first.
-  @inlinable public mutating func take<Number: FixedWidthInteger & BitwiseCopyable>(
+  @inline(__always) @inlinable
+  public mutating func take<Number: FixedWidthInteger & BitwiseCopyable>(
     littleEndian type: Number.Type
   ) throws(DatabaseError) -> Number {
     Number(littleEndian: try take(inMemory: type))
@@ -38,7 +40,7 @@ extension ByteDecoder {
     _ byteCount: Int
   ) throws(DatabaseError) -> UnsafeRawBufferPointer {
     guard byteCount >= 0, byteCount <= rest.count else {
-      throw Self.malformed("it ends too early")
+      try Self.fail("it ends too early")
     }
     let taken = UnsafeRawBufferPointer(rebasing: rest[..<byteCount])
     rest = UnsafeRawBufferPointer(rebasing: rest[byteCount...])
@@ -56,9 +58,8 @@ extension ByteDecoder {
   @inlinable public mutating func takeEscaped<R>(
     _ body: (UnsafeRawBufferPointer) throws(DatabaseError) -> R
   ) throws(DatabaseError) -> R {
-    guard let zero = rest.firstIndex(of: 0), zero &+ 1 < rest.count else {
-      throw Self.malformed("bytes without an end")
-    }
+    let zero = rest.firstZero(from: 0)
+    guard rest.count &- zero >= 2 else { try Self.fail("bytes without an end") }
     guard rest[zero &+ 1] == 1 else {
       let bytes = try takeUnescaping(from: zero)
       return try bytes.withBytes(body)
@@ -90,23 +91,24 @@ extension ByteDecoder {
         rest = UnsafeRawBufferPointer(rebasing: rest[index...])
         return bytes
       default:
-        throw Self.malformed("no byte is escaped like this")
+        try Self.fail("no byte is escaped like this")
       }
     }
-    throw Self.malformed("bytes without an end")
+    try Self.fail("bytes without an end")
   }
 
   /// Makes sure that nothing remains.
   @inlinable public func finish() throws(DatabaseError) {
-    guard rest.isEmpty else { throw Self.malformed("there are bytes behind it") }
+    guard rest.isEmpty else { try Self.fail("there are bytes behind it") }
   }
 
   /// Takes bytes as they lie in memory.
-  @inlinable mutating func take<Layout: BitwiseCopyable>(
+  @inline(__always) @inlinable
+  mutating func take<Layout: BitwiseCopyable>(
     inMemory type: Layout.Type
   ) throws(DatabaseError) -> Layout {
     let size = MemoryLayout<Layout>.size
-    guard rest.count >= size else { throw Self.malformed("it ends too early") }
+    guard rest.count >= size else { try Self.fail("it ends too early") }
     let layout = rest.loadUnaligned(as: type)
     rest = UnsafeRawBufferPointer(rebasing: rest[size...])
     return layout

@@ -100,6 +100,14 @@ extension Bytes16: OrderedKey, StorableValue {
     return Bytes16(high: high, low: try decoder.take(bigEndian: UInt64.self))
   }
 
+  /// Lends the bytes of the key to `body`.
+  @inlinable public func withEncodedKey<R, E: Error>(
+    _ body: (UnsafeRawBufferPointer) throws(E) -> R
+  ) throws(E) -> R {
+    try withUnsafeBytes(of: (high.bigEndian, low.bigEndian)) { (bytes) throws(E) in try body(bytes)
+    }
+  }
+
   /// Appends the 16 bytes.
   @inlinable public func encodeValue(into encoder: inout ByteEncoder) {
     encodeComponent(into: &encoder)
@@ -110,5 +118,14 @@ extension Bytes16: OrderedKey, StorableValue {
     from decoder: inout ByteDecoder
   ) throws(DatabaseError) -> Bytes16 {
     try decodeComponent(from: &decoder)
+  }
+
+  /// Lends the bytes of the value to `body`.
+  @inlinable public func withEncodedValue<R>(
+    _ body: (UnsafeRawBufferPointer) throws(DatabaseError) -> R
+  ) throws(DatabaseError) -> R {
+    try withUnsafeBytes(of: (high.bigEndian, low.bigEndian)) { (bytes) throws(DatabaseError) in
+      try body(bytes)
+    }
   }
 }

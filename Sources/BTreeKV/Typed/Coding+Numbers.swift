@@ -18,6 +18,15 @@ extension OrderedKey where Self: FixedWidthInteger & BitwiseCopyable {
   ) throws(DatabaseError) -> Self {
     try decoder.take(bigEndian: Self.self) ^ (isSigned ? .min : 0)
   }
+
+  /// Lends the bytes of the key to `body`.
+  @inlinable public func withEncodedKey<R, E: Error>(
+    _ body: (UnsafeRawBufferPointer) throws(E) -> R
+  ) throws(E) -> R {
+    try withUnsafeBytes(of: (self ^ (Self.isSigned ? .min : 0)).bigEndian) { (bytes) throws(E) in
+      try body(bytes)
+    }
+  }
 }
 
 extension StorableValue where Self: FixedWidthInteger & BitwiseCopyable {
@@ -31,6 +40,13 @@ extension StorableValue where Self: FixedWidthInteger & BitwiseCopyable {
     from decoder: inout ByteDecoder
   ) throws(DatabaseError) -> Self {
     try decoder.take(littleEndian: Self.self)
+  }
+
+  /// Lends the bytes of the value to `body`.
+  @inlinable public func withEncodedValue<R>(
+    _ body: (UnsafeRawBufferPointer) throws(DatabaseError) -> R
+  ) throws(DatabaseError) -> R {
+    try withUnsafeBytes(of: littleEndian) { (bytes) throws(DatabaseError) in try body(bytes) }
   }
 }
 
@@ -80,6 +96,13 @@ extension Double: OrderedKey, StorableValue {
     Double(bitPattern: unordered(try decoder.take(bigEndian: UInt64.self)))
   }
 
+  /// Lends the bytes of the key to `body`.
+  @inlinable public func withEncodedKey<R, E: Error>(
+    _ body: (UnsafeRawBufferPointer) throws(E) -> R
+  ) throws(E) -> R {
+    try withUnsafeBytes(of: ordered(bitPattern).bigEndian) { (bytes) throws(E) in try body(bytes) }
+  }
+
   /// Appends the 8 bytes of the number, the lowest first.
   @inlinable public func encodeValue(into encoder: inout ByteEncoder) {
     encoder.append(littleEndian: bitPattern)
@@ -90,6 +113,15 @@ extension Double: OrderedKey, StorableValue {
     from decoder: inout ByteDecoder
   ) throws(DatabaseError) -> Double {
     Double(bitPattern: try decoder.take(littleEndian: UInt64.self))
+  }
+
+  /// Lends the bytes of the value to `body`.
+  @inlinable public func withEncodedValue<R>(
+    _ body: (UnsafeRawBufferPointer) throws(DatabaseError) -> R
+  ) throws(DatabaseError) -> R {
+    try withUnsafeBytes(of: bitPattern.littleEndian) { (bytes) throws(DatabaseError) in
+      try body(bytes)
+    }
   }
 }
 
@@ -112,6 +144,13 @@ extension Float: OrderedKey, StorableValue {
     Float(bitPattern: unordered(try decoder.take(bigEndian: UInt32.self)))
   }
 
+  /// Lends the bytes of the key to `body`.
+  @inlinable public func withEncodedKey<R, E: Error>(
+    _ body: (UnsafeRawBufferPointer) throws(E) -> R
+  ) throws(E) -> R {
+    try withUnsafeBytes(of: ordered(bitPattern).bigEndian) { (bytes) throws(E) in try body(bytes) }
+  }
+
   /// Appends the 4 bytes of the number, the lowest first.
   @inlinable public func encodeValue(into encoder: inout ByteEncoder) {
     encoder.append(littleEndian: bitPattern)
@@ -122,5 +161,14 @@ extension Float: OrderedKey, StorableValue {
     from decoder: inout ByteDecoder
   ) throws(DatabaseError) -> Float {
     Float(bitPattern: try decoder.take(littleEndian: UInt32.self))
+  }
+
+  /// Lends the bytes of the value to `body`.
+  @inlinable public func withEncodedValue<R>(
+    _ body: (UnsafeRawBufferPointer) throws(DatabaseError) -> R
+  ) throws(DatabaseError) -> R {
+    try withUnsafeBytes(of: bitPattern.littleEndian) { (bytes) throws(DatabaseError) in
+      try body(bytes)
+    }
   }
 }

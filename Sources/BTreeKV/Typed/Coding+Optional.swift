@@ -2,7 +2,7 @@ extension ByteDecoder {
   /// Takes a byte that is 0 or 1.
   @inlinable mutating func takeFlag() throws(DatabaseError) -> Bool {
     let byte = try takeByte()
-    guard byte <= 1 else { throw Self.malformed("a flag is 0 or 1") }
+    guard byte <= 1 else { try Self.fail("a flag is 0 or 1") }
     return byte == 1
   }
 }

@@ -54,11 +54,15 @@ extension String: OrderedKey, StorableValue {
     try withBytes(body)
   }
 
+  /// The text of these bytes.
   @usableFromInline
   static func text(_ bytes: UnsafeRawBufferPointer) throws(DatabaseError) -> String {
-    guard let text = String(validating: bytes, as: UTF8.self) else {
-      throw ByteDecoder.malformed("text is UTF-8")
+    // Half of what `String(validating:as:)` takes.
+    let text: String? = bytes.withMemoryRebound(to: UInt8.self) { bytes in
+      guard let valid = try? UTF8Span(validating: bytes.span) else { return nil }
+      return String(copying: valid)
     }
+    guard let text else { throw ByteDecoder.malformed("text is UTF-8") }
     return text
   }
 }

@@ -11,6 +11,12 @@ extension ByteDecoder {
         .corrupted,
         "a stored key or value is not of its type: \(reason); was it written as another type?"))
   }
+
+  /// Throws such an error, out of the way of code that is inlined.
+  @inline(never) @usableFromInline
+  static func fail(_ reason: StaticString) throws(DatabaseError) -> Never {
+    throw malformed("\(reason)")
+  }
 }
 
 extension ByteEncoder {

@@ -83,15 +83,19 @@ extension OrderedKey {
   /// The key that has these bytes.
   ///
   /// - Throws: `.corrupted` if no key has.
+  @inlinable public init(encodedKey bytes: UnsafeRawBufferPointer) throws(DatabaseError) {
+    var decoder = ByteDecoder(bytes)
+    self = try Self.decodeKey(from: &decoder)
+    try decoder.finish()
+  }
+
+  /// The key that has these bytes.
+  ///
+  /// - Throws: `.corrupted` if no key has.
   @inlinable public init(
     encodedKey bytes: borrowing some ByteString & ~Copyable & ~Escapable
   ) throws(DatabaseError) {
-    self = try bytes.withBytes { (bytes) throws(DatabaseError) in
-      var decoder = ByteDecoder(bytes)
-      let key = try Self.decodeKey(from: &decoder)
-      try decoder.finish()
-      return key
-    }
+    self = try bytes.withBytes { (bytes) throws(DatabaseError) in try Self(encodedKey: bytes) }
   }
 }
 

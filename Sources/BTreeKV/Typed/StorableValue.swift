@@ -56,15 +56,19 @@ extension StorableValue {
   /// The value that has these bytes.
   ///
   /// - Throws: `.corrupted` if none has.
+  @inlinable public init(encodedValue bytes: UnsafeRawBufferPointer) throws(DatabaseError) {
+    var decoder = ByteDecoder(bytes)
+    self = try Self.decodeValue(from: &decoder)
+    try decoder.finish()
+  }
+
+  /// The value that has these bytes.
+  ///
+  /// - Throws: `.corrupted` if none has.
   @inlinable public init(
     encodedValue bytes: borrowing some ByteString & ~Copyable & ~Escapable
   ) throws(DatabaseError) {
-    self = try bytes.withBytes { (bytes) throws(DatabaseError) in
-      var decoder = ByteDecoder(bytes)
-      let value = try Self.decodeValue(from: &decoder)
-      try decoder.finish()
-      return value
-    }
+    self = try bytes.withBytes { (bytes) throws(DatabaseError) in try Self(encodedValue: bytes) }
   }
 }
 
