@@ -25,6 +25,8 @@ import Testing
     }
   }
 
+  private struct Nothing: FixedLayoutValue, Equatable {}
+
   private struct Padded: FixedLayoutValue {
     var small: UInt8
     var large: UInt32
@@ -88,6 +90,7 @@ import Testing
     try expectRoundTrip(Name(rawValue: "n"), [0x6E])
     try expectRoundTrip(CompositeKey("a", 1 as UInt8), [0x61, 0, 1, 1])
     try expectRoundTrip(String?.none, [0])
+    try expectRoundTrip(Nothing(), [])
     try expectRoundTrip(String(repeating: "long", count: 1000))
     #expect(Double(bitPattern: 0x7FF0_0000_0000_0001).bitPattern == 0x7FF0_0000_0000_0001)
     let signaling = Double(bitPattern: 0xFFF0_0000_0000_0001)
@@ -146,6 +149,22 @@ import Testing
         try CodableValue<[String: Int]>(encodedValue: bytes)
       }
     }
+  }
+
+  /// A buffer of no bytes may have no address.
+  @Test func nothingAtAll() throws {
+    let nothing = UnsafeRawBufferPointer(start: nil, count: 0)
+    #expect(try String(encodedValue: nothing).isEmpty && String(encodedKey: nothing).isEmpty)
+    #expect(try [UInt8](encodedValue: nothing).isEmpty && [UInt8](encodedKey: nothing).isEmpty)
+    #expect(try Nothing(encodedValue: nothing) == Nothing())
+    #expect(try CompositeKey(encodedKey: nothing) == CompositeKey())
+    #expect(throws: DatabaseError.self) { try UInt8(encodedKey: nothing) }
+    #expect(throws: DatabaseError.self) { try Double(encodedValue: nothing) }
+    #expect(throws: DatabaseError.self) { try Bool(encodedKey: nothing) }
+    #expect(throws: DatabaseError.self) { try Sample(encodedValue: nothing) }
+    #expect(throws: DatabaseError.self) { try String?(encodedKey: nothing) }
+    #expect(throws: DatabaseError.self) { try CompositeKey<String>(encodedKey: nothing) }
+    #expect(throws: DatabaseError.self) { try CodableValue<Int>(encodedValue: nothing) }
   }
 
   private func expectCanonical<Value: StorableValue>(_ type: Value.Type, _ bytes: [UInt8]) throws {

@@ -109,6 +109,10 @@ extension ByteDecoder {
   ) throws(DatabaseError) -> Layout {
     let size = MemoryLayout<Layout>.size
     guard rest.count >= size else { try Self.fail("it ends too early") }
+    guard size > 0 else {
+      // No bytes may have no address to load from.
+      return withUnsafeBytes(of: 0 as UInt8) { $0.loadUnaligned(as: type) }
+    }
     let layout = rest.loadUnaligned(as: type)
     rest = UnsafeRawBufferPointer(rebasing: rest[size...])
     return layout

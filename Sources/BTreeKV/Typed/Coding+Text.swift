@@ -57,6 +57,8 @@ extension String: OrderedKey, StorableValue {
   /// The text of these bytes.
   @usableFromInline
   static func text(_ bytes: UnsafeRawBufferPointer) throws(DatabaseError) -> String {
+    // No bytes may have no address.
+    guard !bytes.isEmpty else { return "" }
     // Half of what `String(validating:as:)` takes.
     let text: String? = bytes.withMemoryRebound(to: UInt8.self) { bytes in
       guard let valid = try? UTF8Span(validating: bytes.span) else { return nil }
