@@ -50,11 +50,12 @@ extension KeyRange {
   /// The order of the tree decides, which is that of `<` but for some types. So `-0.0...0.0` has two
   /// keys, `0.0 ... -0.0` none, and `...Double.infinity` has the NaNs whose sign bit is set, `0.0...`
   /// those whose sign bit is not.
+  /// A range whose end comes first in the tree is empty.
   @inlinable public init<Bound: OrderedKey>(_ range: some ComponentRange<Bound>) {
     let bounds = range.componentBounds
     self.init(
-      between: bounds.lower?.encodedKey,
-      bounds.upper.map { bounds.includesUpper ? $0.encodedKey + [0] : $0.encodedKey })
+      lower: bounds.lower?.encodedKey,
+      upper: bounds.upper.map { bounds.includesUpper ? $0.encodedKey + [0] : $0.encodedKey })
   }
 
   /// The keys whose component behind these leading ones is in a range.
@@ -65,18 +66,8 @@ extension KeyRange {
     let lower = bounds.lower.map { leading + CompositeKey<Bound>($0).encodedKey }
     let upper = bounds.upper.map { leading + CompositeKey<Bound>($0).encodedKey }
     self.init(
-      between: lower ?? whole.lower,
+      lower: lower ?? whole.lower,
       // Behind an upper component that belongs to it come the keys that begin with it.
-      upper.map { bounds.includesUpper ? KeyRange.prefix($0).upper : $0 } ?? whole.upper)
-  }
-
-  /// The keys from the first on below the second; none if that comes first.
-  @usableFromInline
-  init(between lower: [UInt8]?, _ upper: [UInt8]?) {
-    if let lower, let upper, upper.lexicographicallyPrecedes(lower) {
-      self.init(lower: lower, upper: lower)
-    } else {
-      self.init(lower: lower, upper: upper)
-    }
+      upper: upper.map { bounds.includesUpper ? KeyRange.prefix($0).upper : $0 } ?? whole.upper)
   }
 }
