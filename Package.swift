@@ -19,12 +19,15 @@ let package = Package(
   platforms: [.macOS(.v26)],
   products: [
     .library(name: "BTreeKV", targets: ["BTreeKV"]),
+    .library(name: "BTreeKVCodable", targets: ["BTreeKVCodable"]),
     .executable(name: "kvtool", targets: ["kvtool"]),
     .executable(name: "Demo", targets: ["Demo"]),
   ],
   targets: [
     .target(name: "Pager", swiftSettings: settings + latchSettings),
     .target(name: "BTreeKV", dependencies: ["Pager"], swiftSettings: settings + latchSettings),
+    // The only one that imports Foundation.
+    .target(name: "BTreeKVCodable", dependencies: ["BTreeKV"], swiftSettings: settings),
     .executableTarget(name: "kvtool", dependencies: ["BTreeKV"], swiftSettings: settings),
     .executableTarget(
       name: "Demo", dependencies: ["BTreeKV"], path: "Demo", swiftSettings: settings),
@@ -38,7 +41,8 @@ let package = Package(
       name: "PagerTests", dependencies: ["Pager", "TestSupport"],
       swiftSettings: settings + latchSettings),
     .testTarget(
-      name: "BTreeKVTests", dependencies: ["BTreeKV", "Pager", "TestSupport", "KillWriter"],
+      name: "BTreeKVTests",
+      dependencies: ["BTreeKV", "BTreeKVCodable", "Pager", "TestSupport", "KillWriter"],
       swiftSettings: settings + latchSettings),
     .testTarget(
       name: "CrashTests", dependencies: ["Pager", "BTreeKV", "TestSupport"],

@@ -25,7 +25,9 @@ import Testing
   }
 
   @Test func librariesDoNotImportFoundation() throws {
-    for file in try Self.files(in: ["Sources"], ending: ".swift") {
+    // But for the one that exists for what Foundation has.
+    for file in try Self.files(in: ["Sources"], ending: ".swift")
+    where !file.path.contains("/Sources/BTreeKVCodable/") {
       let text = try String(contentsOf: file, encoding: .utf8)
       #expect(!text.contains("import Foundation"), "\(file.lastPathComponent)")
     }
