@@ -17,6 +17,8 @@ public final class Database: WritableTree, Sendable {
   let engine: Engine
   /// The tree without a name, as it is now.
   public let access: TreeAccess
+  /// The database itself.
+  public var owner: Database? { self }
 
   var pager: Pager { engine.pager }
   var workspace: Workspace { engine.workspace }

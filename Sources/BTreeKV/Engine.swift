@@ -10,6 +10,8 @@ final class Engine: Sendable {
   let mainTree: Tree
   let catalogue: Tree
   private let trees = Locked<[TreeID: Tree]>([:])
+  /// The type tags of typed trees whose codings were checked, by the handles' types.
+  let typeTags = Locked<[ObjectIdentifier: String]>([:])
 
   init(pager: Pager, path: String, options: Database.Options) {
     self.pager = pager

@@ -48,9 +48,30 @@ public struct Statistics: Sendable {
   public var durability = Database.Durability.sync
   /// The snapshots that somebody holds, cursors' among them, oldest first.
   public var snapshots: [SnapshotStatistics] = []
+}
 
-  /// Counts a page of a tree.
+/// What one tree is made of at one moment.
+public struct TreeStatistics: Sendable {
+  /// How many entries it has.
+  public var entryCount = 0
+  /// How many levels of pages it has.
+  public var height = 0
+  /// How many pages hold entries.
+  public var leafPageCount = 0
+  /// How many pages hold references to pages.
+  public var innerPageCount = 0
+  /// How full its pages are, 0 to 1.
+  public var fill = 0.0
+  /// How many pages hold the bytes of large values.
+  public var valueExtentPageCount = 0
+  /// The codings of its keys and values, such as `"u64→text"`; nil for plain bytes.
+  public var codings: String?
+  /// How many bytes of its pages are in use.
+  fileprivate var usedByteCount = 0
+
+  /// Counts a page.
   fileprivate mutating func count(_ node: Node, level: Int, pageByteCount: Int) {
+    usedByteCount += node.usedByteCount(pageByteCount)
     if level > 0 {
       innerPageCount += 1
       return
@@ -87,12 +108,12 @@ extension Database {
       var statistics = Statistics()
       var used = 0
       for tree in engine.allTrees {
-        let root = pager.root(of: tree.descriptor, at: snapshot.epoch)
-        statistics.height = Swift.max(statistics.height, root.height)
-        try tree.forEachPage(of: root) { node, level in
-          used += node.usedByteCount(tree.pageByteCount)
-          statistics.count(node, level: level, pageByteCount: tree.pageByteCount)
-        }
+        let part = try tree.statistics(of: pager.root(of: tree.descriptor, at: snapshot.epoch))
+        statistics.height = Swift.max(statistics.height, part.height)
+        statistics.leafPageCount += part.leafPageCount
+        statistics.innerPageCount += part.innerPageCount
+        statistics.valueExtentPageCount += part.valueExtentPageCount
+        used += part.usedByteCount
       }
       let pageCount = statistics.innerPageCount + statistics.leafPageCount
       let room = Double(pageCount * engine.mainTree.capacity)
@@ -127,7 +148,46 @@ extension Database {
   }
 }
 
+extension Snapshot {
+  /// Counts what a named tree was made of at the snapshot's instant.
+  ///
+  /// ```swift
+  /// try database.tree("users").insert("1", "Ada")
+  /// let statistics = try database.read { snapshot in try snapshot.statistics(ofTree: "users") }
+  /// assert(statistics?.entryCount == 1)
+  /// ```
+  ///
+  /// Visits every page of the tree: O(pages).
+  ///
+  /// - Parameter name: any text.
+  /// - Returns: nil when there was no such tree.
+  /// - Throws: as `lookup`.
+  public func statistics(ofTree name: String) throws(DatabaseError) -> TreeStatistics? {
+    guard let access = try tree(name)?.access else { return nil }
+    var statistics = try access.read { (root) throws(PagerError) in
+      try root.map { (root) throws(PagerError) in try access.tree.statistics(of: root) }
+    }
+    statistics?.codings = try treeCodings(name)
+    return statistics
+  }
+}
+
 extension Tree {
+  /// Counts a pinned tree's pages.
+  func statistics(of root: TreeRoot) throws(PagerError) -> TreeStatistics {
+    var statistics = TreeStatistics()
+    statistics.entryCount = root.count
+    statistics.height = root.height
+    try forEachPage(of: root) { node, level in
+      statistics.count(node, level: level, pageByteCount: pageByteCount)
+    }
+    let pageCount = statistics.innerPageCount + statistics.leafPageCount
+    if pageCount > 0 {
+      statistics.fill = Double(statistics.usedByteCount) / Double(pageCount * capacity)
+    }
+    return statistics
+  }
+
   /// Visits a copy of each page of a pinned tree, parents before children.
   func forEachPage(
     of root: TreeRoot, _ body: (Node, Int) throws(PagerError) -> Void

@@ -11,6 +11,8 @@ protocol Command: SendableMetatype {
   /// The operands in order; one in brackets may be left out.
   static var operands: [String] { get }
   static var options: [OptionRule] { get }
+  /// Whether the command is about one tree, so that `--tree` makes sense.
+  static var isOfTree: Bool { get }
   /// What `help COMMAND` says beyond summary and options; whole lines, or nothing.
   static var notes: String { get }
 
@@ -23,6 +25,7 @@ protocol Command: SendableMetatype {
 extension Command {
   static var operands: [String] { [] }
   static var options: [OptionRule] { [] }
+  static var isOfTree: Bool { false }
   static var notes: String { "" }
 
   /// The command as one would type it at the prompt.
@@ -41,7 +44,8 @@ extension Command {
       let word = Literal.quoted(arguments.operands[operands.count])
       throw .usage("\(name): \(word) is one argument too many", command: self)
     }
-    let known = Set((options + Settings.rules).map(\.name))
+    var known = Set((options + Settings.rules).map(\.name))
+    if !isOfTree { known.remove(Settings.treeOption) }
     if let stranger = arguments.options.keys.sorted().first(where: { !known.contains($0) }) {
       throw .usage("\(name) has no option \(stranger)", command: self)
     }
@@ -56,14 +60,16 @@ extension Command {
 
 /// A command that shows one entry: the first on some side of a key, or at an end.
 protocol EntryCommand: Command {
-  func find(in database: Database) throws(DatabaseError) -> Database.Entry?
+  func find(in tree: some ReadableTree) throws(DatabaseError) -> Database.Entry?
 }
 
 extension EntryCommand {
+  static var isOfTree: Bool { true }
+
   func run(in session: Session) throws(Failure) -> ExitStatus {
-    let database = try session.database(for: .read)
+    guard let tree = try session.tree() else { return session.treeNotFound() }
     let found: Database.Entry?
-    do { found = try find(in: database) } catch { throw Failure(error) }
+    do { found = try find(in: tree) } catch { throw Failure(error) }
     guard let found else { return session.notFound() }
     var records = session.records()
     records.write(key: found.key.span.bytes, value: found.value.span.bytes)

@@ -37,6 +37,14 @@ enum Literal {
     return bytes
   }
 
+  /// The name of a tree, which is text; the empty one stands for the tree without a name.
+  static func name(of word: Word) throws(Failure) -> String? {
+    guard let name = String(validating: try bytes(of: word), as: UTF8.self) else {
+      throw .usage("the name of a tree is UTF-8; \(quoted(word)) is not")
+    }
+    return name.isEmpty ? nil : name
+  }
+
   /// Whether these bytes, given as a word, would be taken for a literal.
   ///
   /// Such text is printed as `T'…'`, so that what the tool prints it also reads.

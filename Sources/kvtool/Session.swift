@@ -53,6 +53,37 @@ final class Session {
     return opened
   }
 
+  /// The tree that `--tree` names, or the one without a name; for reading.
+  ///
+  /// - Returns: nil when there is no such tree.
+  /// - Throws: what opening the database throws.
+  func tree() throws(Failure) -> (any ReadableTree)? {
+    let database = try database(for: .read)
+    guard let name = settings.tree else { return database }
+    do { return try database.existingTree(name) } catch { throw Failure(error) }
+  }
+
+  /// The same for writing.
+  ///
+  /// - Parameter isCreated: whether a missing tree is made.
+  /// - Returns: nil when there is no such tree.
+  /// - Throws: what opening the database or making the tree throws.
+  func writableTree(isCreated: Bool) throws(Failure) -> (any WritableTree)? {
+    let database = try database(for: .write)
+    guard let name = settings.tree else { return database }
+    do {
+      return isCreated ? try database.tree(name) : try database.existingTree(name)
+    } catch {
+      throw Failure(error)
+    }
+  }
+
+  /// Tells that there is no tree of the name.
+  func treeNotFound(_ name: String? = nil) -> ExitStatus {
+    Diagnostics.write("no tree named \(singleLine(name ?? settings.tree ?? ""))\n")
+    return .notFound
+  }
+
   /// Makes the file.
   ///
   /// - Parameter pageSize: in bytes; nil for the database's default.
@@ -83,6 +114,17 @@ final class Session {
   /// A writer for the records of one command.
   func records() -> RecordWriter {
     RecordWriter(output: output, format: settings.format, isPrompt: isPrompt)
+  }
+
+  /// Writes a number, alone or as a field of that name.
+  func write(_ name: String, _ number: Int) {
+    if settings.format.isJSON {
+      var line = JSONLine(output)
+      line.add(name, number)
+      line.end()
+    } else {
+      output.write("\(number)\n")
+    }
   }
 
   /// Tells that there was nothing to print.

@@ -6,6 +6,8 @@ struct Settings: Sendable {
   /// nil: the database's default.
   var durability: Database.Durability?
   var cacheByteCount: Int?
+  /// The named tree that commands are about; nil for the one without a name.
+  var tree: String?
 
   static let rules = [
     OptionRule(name: "--hex", summary: "show keys and values as hexadecimal digits, nothing else"),
@@ -19,9 +21,14 @@ struct Settings: Sendable {
       summary: "when a change counts as made (sync: it is on the disk)"),
     OptionRule(
       name: "--cache-mib", placeholder: "N", summary: "memory for pages of the file, in MiB"),
+    OptionRule(
+      name: treeOption, placeholder: "NAME",
+      summary: "the tree of this name, in place of the one without a name"),
     OptionRule(name: "--help", summary: "explain the tool, or the command"),
     OptionRule(name: "--version", summary: "print the version"),
   ]
+
+  static let treeOption = "--tree"
 
   private static let durabilityNames =
     Database.Durability.allCases.map(\.rawValue).joined(separator: "|")
@@ -53,6 +60,9 @@ struct Settings: Sendable {
         throw .usage("--durability takes \(Settings.durabilityNames), not \(Literal.quoted(word))")
       }
       settings.durability = durability
+    }
+    if let word = arguments.options[Settings.treeOption] {
+      settings.tree = try Literal.name(of: word)
     }
     if let count = try arguments.number("--cache-mib", in: 1...(1 << 24)) {
       guard !isOpen else { throw .usage("--cache-mib belongs on the command line") }

@@ -7,7 +7,8 @@ import Testing
   static let commands = [
     ["lookup", "a"], ["insert", "a", "1"], ["remove", "a"], ["above", "a"], ["below", "a"],
     ["floor", "a"], ["ceiling", "a"], ["min"], ["max"], ["len"], ["scan"], ["info"], ["verify"],
-    [],
+    ["count"], ["remove-range", "--all"], ["trees"], ["drop-tree", "t"], ["rename-tree", "t", "u"],
+    ["lookup", "a", "--tree", "t"], ["insert", "a", "1", "--tree", "t"], [],
   ]
 
   @Test(arguments: commands) func missingFile(_ words: [String]) throws {

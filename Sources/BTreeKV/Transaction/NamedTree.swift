@@ -15,6 +15,8 @@ public struct NamedTree: WritableTree, Sendable {
   public let access: TreeAccess
   // Keeps the file open.
   let database: Database
+  /// The tree's database.
+  public var owner: Database? { database }
   var id: TreeID { access.tree.descriptor.id }
 
   init(_ database: Database, _ id: TreeID) {

@@ -16,14 +16,16 @@ internal import Pager
 public final class Snapshot: ReadableTree, Sendable {
   /// The tree without a name, at the snapshot's instant.
   public let access: TreeAccess
-  // Keeps the file open.
-  private let database: Database
-  private let pin: SnapshotPin
+  let database: Database
+  let pin: SnapshotPin
+  /// The snapshot's database.
+  public var owner: Database? { database }
+  private let failures = SequenceFailures()
 
   init(_ database: Database) throws(PagerError) {
     self.database = database
     let engine = database.engine
-    pin = try engine.snapshots.take()
+    pin = try engine.snapshots.take(failures)
     access = TreeAccess(
       engine, engine.mainTree,
       .snapshot(engine.pager.root(of: engine.mainTree.descriptor, at: pin.epoch), pin))
@@ -33,6 +35,19 @@ public final class Snapshot: ReadableTree, Sendable {
   ///
   /// Its last reference does the same. Again is harmless.
   public func close() { pin.close() }
+
+  /// Throws the error at which a sequence of this snapshot ended early, if nobody was told of it yet.
+  ///
+  /// For sequences that nobody keeps. `Database.read` does this at its end.
+  ///
+  /// ```swift
+  /// let snapshot = try database.snapshot()
+  /// for (key, value) in snapshot.range("a"..<"b") { print(key.count, value.count) }
+  /// try snapshot.check()
+  /// ```
+  ///
+  /// - Throws: what the sequence met: `.corrupted`, `.inputOutput`, `.closed`, `.snapshotExpired`.
+  public func check() throws(DatabaseError) { try failures.check() }
 
   /// A named tree at the snapshot's instant, or nil when there was none of that name.
   ///
@@ -54,7 +69,7 @@ public final class Snapshot: ReadableTree, Sendable {
   /// - Throws: as `lookup`.
   public func treeNames() throws(DatabaseError) -> [String] { try catalogue.names() }
 
-  private var catalogue: TreeAccess {
+  var catalogue: TreeAccess {
     let engine = database.engine
     let root = engine.pager.root(of: engine.catalogue.descriptor, at: pin.epoch)
     return TreeAccess(engine, engine.catalogue, .snapshot(root, pin))
@@ -66,6 +81,8 @@ public struct SnapshotTree: ReadableTree, Sendable {
   /// The tree at the snapshot's instant.
   public let access: TreeAccess
   let snapshot: Snapshot
+  /// The tree's database.
+  public var owner: Database? { snapshot.database }
 }
 
 extension Database {
@@ -87,10 +104,12 @@ extension Database {
   ///
   /// - Parameter body: reads through the snapshot, which is closed when it returns.
   /// - Returns: what `body` returns.
-  /// - Throws: what `body` throws, or `.closed`.
+  /// - Throws: what `body` throws, what a sequence in it ended with early, or `.closed`.
   public func read<R>(_ body: (Snapshot) throws -> R) throws -> R {
     let snapshot = try snapshot()
     defer { snapshot.close() }
-    return try body(snapshot)
+    let result = try body(snapshot)
+    try snapshot.check()
+    return result
   }
 }

@@ -23,11 +23,14 @@ final class SnapshotPin: Sendable {
 
   let registry: SnapshotRegistry
   let state: State
+  /// Where sequences note that they ended early; nil for pins that nobody asks.
+  let failures: SequenceFailures?
   var epoch: Epoch { state.epoch }
 
-  fileprivate init(registry: SnapshotRegistry, state: State) {
+  fileprivate init(registry: SnapshotRegistry, state: State, failures: SequenceFailures?) {
     self.registry = registry
     self.state = state
+    self.failures = failures
   }
 
   deinit { registry.release(state, .closed) }
@@ -63,12 +66,12 @@ final class SnapshotRegistry: Sendable {
   }
 
   /// Pins what is there now, in all trees.
-  func take() throws(PagerError) -> SnapshotPin {
+  func take(_ failures: SequenceFailures? = nil) throws(PagerError) -> SnapshotPin {
     try pager.checkOpen()
     let state = SnapshotPin.State(
       epoch: pager.takePin(), takenAtNanoseconds: SystemCalls.monotonicNanoseconds())
     held.withLock { $0[ObjectIdentifier(state)] = state }
-    return SnapshotPin(registry: self, state: state)
+    return SnapshotPin(registry: self, state: state, failures: failures)
   }
 
   fileprivate func release(_ state: SnapshotPin.State, _ how: SnapshotPin.End) {

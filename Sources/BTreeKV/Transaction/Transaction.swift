@@ -16,6 +16,8 @@ public struct Transaction: ~Copyable, WritableTree {
   /// The tree without a name, as the transaction sees it.
   public let access: TreeAccess
   let state: TransactionState
+  /// None: the transaction ends before its database does.
+  public var owner: Database? { nil }
 
   init(_ state: TransactionState) {
     self.state = state
@@ -40,7 +42,7 @@ public struct Transaction: ~Copyable, WritableTree {
   ///
   /// - Parameter body: changes and reads through the transaction.
   /// - Returns: what `body` returns.
-  /// - Throws: what `body` throws, and `.transactionEnded`.
+  /// - Throws: what `body` throws, what a sequence in it ended with early, and `.transactionEnded`.
   /// - Complexity: O(1), and each page that the body changes is copied once.
   public func savepoint<R>(_ body: () throws -> R) throws -> R {
     try converting { () throws(PagerError) in try state.check() }
@@ -49,6 +51,7 @@ public struct Transaction: ~Copyable, WritableTree {
     let result: R
     do {
       result = try body()
+      try state.failures.check()
     } catch {
       state.rollBackSavepoint()
       throw error
@@ -127,6 +130,8 @@ public struct Transaction: ~Copyable, WritableTree {
 public struct TransactionTree: ~Escapable, WritableTree {
   /// The tree, as the transaction sees it.
   public let access: TreeAccess
+  /// None: the transaction ends before its database does.
+  public var owner: Database? { nil }
 
   @_lifetime(immortal)
   init(_ state: TransactionState, _ id: TreeID) {
@@ -154,7 +159,8 @@ extension Database {
   ///   - durability: what to wait for; nil means what the database was opened with.
   ///   - body: reads and changes through the transaction. When it throws, everything is undone.
   /// - Returns: what `body` returns.
-  /// - Throws: what `body` throws; `.nestedTransaction` inside another transaction of this database;
+  /// - Throws: what `body` throws, or what a sequence in it ended with early: both undo everything;
+  ///   `.nestedTransaction` inside another transaction of this database;
   ///   else as `insert`.
   /// - Complexity: O(1) to begin, to commit O(pages changed); each page is copied at its first change.
   @discardableResult
@@ -168,7 +174,9 @@ extension Database {
           let state = TransactionState(engine)
           defer { state.end() }
           do {
-            return try body(Transaction(state))
+            let result = try body(Transaction(state))
+            try state.failures.check()
+            return result
           } catch {
             failure = error
             throw PagerError(.transactionEnded, "the transaction's closure threw")

@@ -6,6 +6,8 @@ internal import Synchronization
 /// What it has done is with the pager. All of it happens in the thread that holds the writer mutex.
 final class TransactionState: Sendable {
   let engine: Engine
+  /// Where sequences note that they ended early.
+  let failures = SequenceFailures()
   private let isOpen = Atomic<Bool>(true)
 
   init(_ engine: Engine) { self.engine = engine }

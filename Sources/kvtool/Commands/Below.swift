@@ -12,7 +12,7 @@ struct Below: EntryCommand {
     key = try Literal.bytes(of: arguments.operands[0])
   }
 
-  func find(in database: Database) throws(DatabaseError) -> Database.Entry? {
-    try database.below(key)
+  func find(in tree: some ReadableTree) throws(DatabaseError) -> Database.Entry? {
+    try tree.below(key)
   }
 }

@@ -12,7 +12,7 @@ struct Ceiling: EntryCommand {
     key = try Literal.bytes(of: arguments.operands[0])
   }
 
-  func find(in database: Database) throws(DatabaseError) -> Database.Entry? {
-    try database.ceiling(key)
+  func find(in tree: some ReadableTree) throws(DatabaseError) -> Database.Entry? {
+    try tree.ceiling(key)
   }
 }

@@ -25,9 +25,10 @@ struct Help: Command {
 
   private static func text(of command: any Command.Type) -> String {
     var text = "usage: kvtool FILE \(command.usage)\n\n\(command.name): \(command.summary)\n"
-    if !command.options.isEmpty {
-      text += "\n" + table(command.options.map { ($0.usage, $0.summary) })
-    }
+    let options =
+      command.options
+      + Settings.rules.filter { command.isOfTree && $0.name == Settings.treeOption }
+    if !options.isEmpty { text += "\n" + table(options.map { ($0.usage, $0.summary) }) }
     if !command.notes.isEmpty { text += "\n" + command.notes }
     return text
   }
@@ -63,10 +64,15 @@ struct Help: Command {
       like a literal as T'…'. Entries are key, tab, value. --raw ends nothing with a newline and
       puts one between the entries of a scan.
 
+    trees:
+      Commands about entries, and info, are about the tree without a name unless --tree names
+      another one; insert makes it if it is missing. Names are text, written like keys.
+
     prompt:
       Blanks separate words; 'a b' and "a b" are text with a doubled quote for a quote. quit, exit
       or the end of the input end it; Ctrl-C stops a scan. In a pipe, a failing command does not
-      stop the rest.
+      stop the rest. --tree before the prompt holds for all lines; --tree '' on a line
+      is the tree without a name.
 
     exit status:
       0  done, or found      1  not found

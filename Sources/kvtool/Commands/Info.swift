@@ -3,12 +3,14 @@ import BTreeKV
 /// `info`: what the file is and how it is filled.
 struct Info: Command {
   static let name = "info"
-  static let summary = "print what the file is, how large and how full"
+  static let summary = "print what the file, or a tree, is, how large and how full"
+  static let isOfTree = true
 
   init(parsing arguments: Arguments) {}
 
   func run(in session: Session) throws(Failure) -> ExitStatus {
     let database = try session.database(for: .read)
+    if let name = session.settings.tree { return try run(on: name, of: database, in: session) }
     let statistics: Statistics
     do { statistics = try database.statistics() } catch { throw Failure(error) }
     if session.settings.format.isJSON {
@@ -16,6 +18,44 @@ struct Info: Command {
     } else {
       writeTable(statistics, to: session.output)
     }
+    return .done
+  }
+
+  /// Tells of one tree.
+  private func run(
+    on name: String, of database: Database, in session: Session
+  ) throws(Failure) -> ExitStatus {
+    let found: TreeStatistics?
+    do {
+      found = try database.read { try $0.statistics(ofTree: name) }
+    } catch {
+      throw Failure(error)
+    }
+    guard let tree = found else { return session.treeNotFound() }
+    guard session.settings.format.isJSON else {
+      write(
+        [
+          ("tree", singleLine(name)),
+          ("codings", singleLine(tree.codings ?? "-")),
+          ("entries", "\(tree.entryCount)"),
+          ("tree height", "\(tree.height)"),
+          ("leaf pages", "\(tree.leafPageCount)"),
+          ("inner pages", "\(tree.innerPageCount)"),
+          ("fill of tree pages", percent(tree.fill)),
+          ("pages of large values", "\(tree.valueExtentPageCount)"),
+        ], to: session.output)
+      return .done
+    }
+    var line = JSONLine(session.output)
+    line.add("tree", name)
+    if let codings = tree.codings { line.add("codings", codings) }
+    line.add("entry_count", tree.entryCount)
+    line.add("height", tree.height)
+    line.add("leaf_pages", tree.leafPageCount)
+    line.add("inner_pages", tree.innerPageCount)
+    line.add("fill", tree.fill)
+    line.add("value_extent_pages", tree.valueExtentPageCount)
+    line.end()
     return .done
   }
 
@@ -27,6 +67,7 @@ struct Info: Command {
       ("file size", bytes(statistics.fileByteCount)),
       ("page size", bytes(statistics.pageSize)),
       ("entries", "\(statistics.entryCount)"),
+      ("named trees", "\(statistics.treeCount)"),
       ("tree height", "\(statistics.height)"),
       ("leaf pages", "\(statistics.leafPageCount)"),
       ("inner pages", "\(statistics.innerPageCount)"),
@@ -40,6 +81,10 @@ struct Info: Command {
       ("pages in the cache", "\(statistics.residentPageCount)"),
       ("durability", statistics.durability.rawValue),
     ]
+    write(rows, to: output)
+  }
+
+  private func write(_ rows: [(String, String)], to output: Output) {
     let width = rows.reduce(0) { max($0, $1.0.count) }
     for (label, value) in rows {
       output.write(label + String(repeating: " ", count: width + 2 - label.count) + value + "\n")
@@ -54,6 +99,7 @@ struct Info: Command {
     line.add("file_bytes", statistics.fileByteCount)
     line.add("page_size", statistics.pageSize)
     line.add("entry_count", statistics.entryCount)
+    line.add("tree_count", statistics.treeCount)
     line.add("height", statistics.height)
     line.add("leaf_pages", statistics.leafPageCount)
     line.add("inner_pages", statistics.innerPageCount)

@@ -4,9 +4,11 @@ import BTreeKV
 struct Insert: Command {
   static let name = "insert"
   static let summary = "store a value under a key, in place of an earlier one"
+  static let isOfTree = true
   static let operands = ["KEY", "VALUE"]
   static let notes = """
-    A VALUE of - is all of standard input, byte for byte; T'-' is the text.
+    A VALUE of - is all of standard input, byte for byte; T'-' is the text. With --tree the tree
+    is made if it is missing.
 
     """
 
@@ -23,10 +25,12 @@ struct Insert: Command {
 
   func run(in session: Session) throws(Failure) -> ExitStatus {
     let value = if let value { value } else { try inputValue(in: session) }
-    let database = try session.database(for: .write)
+    guard let tree = try session.writableTree(isCreated: true) else {
+      return session.treeNotFound()
+    }
     let isNew: Bool
     do {
-      isNew = try database.insert(key, value, durability: session.settings.durability)
+      isNew = try tree.insert(key, value, durability: session.settings.durability)
     } catch {
       throw Failure(error)
     }

@@ -4,18 +4,13 @@ import BTreeKV
 struct Len: Command {
   static let name = "len"
   static let summary = "print the number of entries"
+  static let isOfTree = true
 
   init(parsing arguments: Arguments) {}
 
   func run(in session: Session) throws(Failure) -> ExitStatus {
-    let count = try session.database(for: .read).count
-    if session.settings.format.isJSON {
-      var line = JSONLine(session.output)
-      line.add("count", count)
-      line.end()
-    } else {
-      session.output.write("\(count)\n")
-    }
+    guard let tree = try session.tree() else { return session.treeNotFound() }
+    session.write("count", tree.count)
     return .done
   }
 }

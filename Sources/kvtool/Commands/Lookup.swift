@@ -4,6 +4,7 @@ import BTreeKV
 struct Lookup: Command {
   static let name = "lookup"
   static let summary = "print the value of a key"
+  static let isOfTree = true
   static let operands = ["KEY"]
 
   private let key: [UInt8]
@@ -13,11 +14,11 @@ struct Lookup: Command {
   }
 
   func run(in session: Session) throws(Failure) -> ExitStatus {
-    let database = try session.database(for: .read)
+    guard let tree = try session.tree() else { return session.treeNotFound() }
     var records = session.records()
     let found: Void?
     do {
-      found = try database.withValue(of: key) { value in
+      found = try tree.withValue(of: key) { value in
         records.write(value: value, of: key.span.bytes)
       }
     } catch {

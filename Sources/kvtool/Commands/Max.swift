@@ -7,7 +7,7 @@ struct Max: EntryCommand {
 
   init(parsing arguments: Arguments) {}
 
-  func find(in database: Database) throws(DatabaseError) -> Database.Entry? {
-    try database.max()
+  func find(in tree: some ReadableTree) throws(DatabaseError) -> Database.Entry? {
+    try tree.max()
   }
 }

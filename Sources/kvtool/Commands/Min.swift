@@ -7,7 +7,7 @@ struct Min: EntryCommand {
 
   init(parsing arguments: Arguments) {}
 
-  func find(in database: Database) throws(DatabaseError) -> Database.Entry? {
-    try database.min()
+  func find(in tree: some ReadableTree) throws(DatabaseError) -> Database.Entry? {
+    try tree.min()
   }
 }

@@ -4,6 +4,7 @@ import BTreeKV
 struct Remove: Command {
   static let name = "remove"
   static let summary = "delete a key and its value"
+  static let isOfTree = true
   static let operands = ["KEY"]
 
   private let key: [UInt8]
@@ -13,10 +14,12 @@ struct Remove: Command {
   }
 
   func run(in session: Session) throws(Failure) -> ExitStatus {
-    let database = try session.database(for: .write)
+    guard let tree = try session.writableTree(isCreated: false) else {
+      return session.treeNotFound()
+    }
     let wasThere: Bool
     do {
-      wasThere = try database.remove(key, durability: session.settings.durability)
+      wasThere = try tree.remove(key, durability: session.settings.durability)
     } catch {
       throw Failure(error)
     }
