@@ -12,6 +12,10 @@ final class RangeWalker {
   private var isFinished = false
   /// Whether there is a last key.
   private var hasKey = false
+  /// The last key, once a leaf was loaded in which there was no further one: the buffer that `key`
+  /// points to has that leaf's prefix then.
+  private var keyBeforeLoad: [UInt8]?
+  private var lastKey: [UInt8] { keyBeforeLoad ?? Array(key) }
   private let isInTransaction: Bool
   /// What the transaction had changed when the leaf was copied.
   private var changeCount: UInt64 = 0
@@ -59,21 +63,33 @@ final class RangeWalker {
   @usableFromInline func step() throws(DatabaseError) -> Bool {
     if isInTransaction { try refresh() }
     if isReversed {
-      while position.pointee.index <= position.pointee.stop {
-        guard try previousLeaf() else { return false }
-      }
+      if position.pointee.index <= position.pointee.stop, try !goToEntry() { return false }
       position.pointee.index &-= 1
     } else {
-      while position.pointee.index >= position.pointee.stop {
-        guard try nextLeaf() else { return false }
-      }
+      if position.pointee.index >= position.pointee.stop, try !goToEntry() { return false }
     }
+    if isInTransaction { keyBeforeLoad = nil }
     let entry = leaf.entry(position.pointee.index)
     if !isReversed { position.pointee.index &+= 1 }
     hasKey = true
     position.pointee.key = entry.key
     position.pointee.value = entry.payload
     if entry.isLarge { try loadLarge(entry.payload) }
+    return true
+  }
+
+  /// Goes to the next leaf that has entries of the range; false when there is none.
+  private func goToEntry() throws(DatabaseError) -> Bool {
+    if isReversed {
+      repeat {
+        guard try previousLeaf() else { return false }
+      } while position.pointee.index <= position.pointee.stop
+    } else {
+      repeat {
+        guard try nextLeaf() else { return false }
+      } while position.pointee.index >= position.pointee.stop
+    }
+    keyBeforeLoad = nil
     return true
   }
 
@@ -85,7 +101,7 @@ final class RangeWalker {
       changeCount != access.engine.workspace.state.pointee.changeCount
     else { return }
     isFinished = false
-    try goBehind(Array(key))
+    try goBehind(lastKey)
   }
 
   /// Prepares for steps in the given direction, from the last key on.
@@ -100,7 +116,7 @@ final class RangeWalker {
       break
     case nil:
       guard hasKey else { return false }
-      pending = .behind(Array(key))
+      pending = .behind(lastKey)
     }
     self.isReversed = isReversed
     restart()
@@ -258,7 +274,8 @@ final class RangeWalker {
   }
 
   private func load(_ key: [UInt8], _ target: LeafCursor.Target) throws(DatabaseError) -> Bool {
-    try access.read { (root) throws(PagerError) in
+    if hasKey, keyBeforeLoad == nil { keyBeforeLoad = Array(self.key) }
+    return try access.read { (root) throws(PagerError) in
       leaf.root = root
       if isInTransaction { changeCount = access.engine.workspace.state.pointee.changeCount }
       return try key.span.bytes.withUnsafeBytes { (bytes) throws(PagerError) in
