@@ -37,12 +37,12 @@ enum Literal {
     return bytes
   }
 
-  /// The name of a tree, which is text; the empty one stands for the tree without a name.
-  static func name(of word: Word) throws(Failure) -> String? {
-    guard let name = String(validating: try bytes(of: word), as: UTF8.self) else {
-      throw .usage("the name of a tree is UTF-8; \(quoted(word)) is not")
+  /// The name of a tree, which is text.
+  static func name(of word: Word) throws(Failure) -> String {
+    guard let name = String(validating: try bytes(of: word), as: UTF8.self), !name.isEmpty else {
+      throw .usage("the name of a tree is some text in UTF-8; \(quoted(word)) is not")
     }
-    return name.isEmpty ? nil : name
+    return name
   }
 
   /// Whether these bytes, given as a word, would be taken for a literal.

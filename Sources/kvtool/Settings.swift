@@ -62,7 +62,7 @@ struct Settings: Sendable {
       settings.durability = durability
     }
     if let word = arguments.options[Settings.treeOption] {
-      settings.tree = try Literal.name(of: word)
+      settings.tree = word.bytes.isEmpty ? nil : try Literal.name(of: word)
     }
     if let count = try arguments.number("--cache-mib", in: 1...(1 << 24)) {
       guard !isOpen else { throw .usage("--cache-mib belongs on the command line") }

@@ -9,7 +9,7 @@ struct DropTree: Command {
   private let tree: String
 
   init(parsing arguments: Arguments) throws(Failure) {
-    tree = try Literal.name(of: arguments.operands[0]) ?? ""
+    tree = try Literal.name(of: arguments.operands[0])
   }
 
   func run(in session: Session) throws(Failure) -> ExitStatus {

@@ -10,8 +10,8 @@ struct RenameTree: Command {
   private let newName: String
 
   init(parsing arguments: Arguments) throws(Failure) {
-    tree = try Literal.name(of: arguments.operands[0]) ?? ""
-    newName = try Literal.name(of: arguments.operands[1]) ?? ""
+    tree = try Literal.name(of: arguments.operands[0])
+    newName = try Literal.name(of: arguments.operands[1])
   }
 
   func run(in session: Session) throws(Failure) -> ExitStatus {
