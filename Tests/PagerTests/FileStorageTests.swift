@@ -208,4 +208,47 @@ import Testing
       try FileStorage.open(path: storage.path, access: .mustExist).close()
     }
   }
+
+  #if os(Linux)
+    /// The descriptors of this process that are open `O_DSYNC` on a file.
+    private func durableDescriptors(of path: String) throws -> [Int32] {
+      let resolved = URL(filePath: path).resolvingSymlinksInPath().path
+      return try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").compactMap {
+        name in
+        // Other tests close theirs meanwhile.
+        guard
+          let target = try? FileManager.default.destinationOfSymbolicLink(
+            atPath: "/proc/self/fd/" + name), target == resolved, let number = Int32(name)
+        else { return nil }
+        return fcntl(number, F_GETFL) & O_DSYNC == 0 ? nil : number
+      }
+    }
+
+    /// rule B6: durable writes, and no others, go through one descriptor opened `O_DSYNC`.
+    ///
+    /// To see it, that descriptor is turned to another file.
+    @Test func durableWritesHaveTheirOwnDescriptor() throws {
+      try #require(SystemCalls.hasDurableDescriptors)
+      let path = directory.file()
+      let storage = try FileStorage.open(path: path, access: .createIfMissing)
+      try storage.write([1, 2, 3], at: 0)
+      #expect(try durableDescriptors(of: path) == [])
+      try storage.writeDurably([4], at: 0)
+      try storage.writeDurably([5], at: 1)
+      let durable = try durableDescriptors(of: path)
+      try #require(durable.count == 1)
+      #expect(try storage.bytes(0..<3) == [4, 5, 3])
+      let other = try FileStorage.open(path: directory.file("other"), access: .createIfMissing)
+      let descriptor = try SystemCalls.openFile(directory.file("other"), writable: true)
+      #expect(dup2(descriptor, durable[0]) == durable[0])
+      SystemCalls.closeFile(descriptor)
+      try storage.writeDurably([6], at: 0)
+      try storage.write([7], at: 2)
+      #expect(try storage.bytes(0..<3) == [4, 5, 7])
+      #expect(try other.byteCount() == 1)
+      #expect(try other.bytes(0..<1) == [6])
+      storage.close()
+      other.close()
+    }
+  #endif
 }
