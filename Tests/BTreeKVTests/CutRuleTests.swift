@@ -42,13 +42,13 @@ import Testing
     /// Whatever thread holds the publish latch may read the pages: nobody changes any meanwhile.
     init(_ database: Database) {
       let pager = database.pager
-      let tree = database.tree
+      let tree = database.engine.mainTree
       self = pager.publishLatch.withLock {
-        let root = pager.published.pointee.root
+        let root = pager.mainTree.state.pointee.root
         return Story(
           logByteCount: pager.log?.endLSN.rawValue ?? 0,
           mutationCount: pager.published.pointee.mutationCount, count: root.count,
-          liveCount: pager.liveCount,
+          liveCount: pager.mainTree.liveCount,
           pageEntryCount: Self.entryCount(tree, root.page.id, level: root.height - 1))
       }
     }
@@ -151,7 +151,9 @@ import Testing
       try done.rethrow()
       try database.checkpoint()
       let last = database.pager.checkpointMutex.withLock { database.pager.superblock.root }
-      #expect(last == database.pager.publishedRoot, "round \(round): the end was not written")
+      #expect(
+        last == database.pager.publishedRoot(of: database.pager.mainTree),
+        "round \(round): the end was not written")
     }
     #expect(cuts > 5, "too few cuts")
   }

@@ -36,7 +36,7 @@ import Testing
       for number in 0..<Self.keyCount {
         try database.insert(Self.key(number), Self.value(number))
       }
-      try #require(database.pager.publishedRoot.height == 2)
+      try #require(database.pager.publishedRoot(of: database.pager.mainTree).height == 2)
     }
 
     private func isResident(_ page: PageReference) -> Bool {
@@ -52,9 +52,9 @@ import Testing
 
     /// The leaf that holds a key, by what the root says: it is not touched.
     private static func leaf(of key: [UInt8], in database: Database) throws -> PageReference {
-      let root = database.pager.publishedRoot.page
+      let root = database.pager.publishedRoot(of: database.pager.mainTree).page
       let version = try database.pager.pool.beginRead(root, level: 1)
-      let node = database.tree.node(root.id)
+      let node = database.engine.mainTree.node(root.id)
       let child = bytes(key) {
         node.child(node.childIndex(for: $0, pageByteCount: database.pager.pageByteCount))
       }
@@ -134,8 +134,8 @@ import Testing
     /// page, which is not in memory. Nobody asked for that page, so it must not be read in.
     @Test func childIsNotUsedUnvalidated() throws {
       let key = Self.key(Self.keyCount / 2)
-      let tree = database.tree
-      let root = database.pager.publishedRoot.page
+      let tree = database.engine.mainTree
+      let root = database.pager.publishedRoot(of: database.pager.mainTree).page
       let node = tree.node(root.id)
       // Some leaf in the middle, with evicted ones on its left.
       let from = try #require(
