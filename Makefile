@@ -47,4 +47,4 @@ bench:
 # Optimistic reads race by design; with shared latches ThreadSanitizer can check all the rest.
 tsan:
 	SHARED_LATCHES=1 BTREEKV_TSAN=1 $(SWIFT) test --sanitize=thread \
-	  --scratch-path $(TSAN_SCRATCH) --filter ThreadTests
+	  --scratch-path $(TSAN_SCRATCH) --filter 'ThreadTests|ThreadsTests'

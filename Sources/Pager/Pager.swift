@@ -134,6 +134,7 @@ public final class Pager: @unchecked Sendable {
   }
 
   deinit {
+    background.stop(log: log)
     storage.close()
     published.deinitialize(count: 1)
     published.deallocate()

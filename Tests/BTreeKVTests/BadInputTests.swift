@@ -6,16 +6,6 @@ import Testing
 
 /// Calls that ask for what can't be had, sizes at the edges, and a disk that fills up.
 @Suite struct BadInputTests {
-  /// What a call is refused with; other errors than the database's go on.
-  private func code(_ body: () throws -> Void) throws -> DatabaseError.Code? {
-    do {
-      try body()
-      return nil
-    } catch let error as DatabaseError {
-      return error.code
-    }
-  }
-
   private func options(_ mode: Database.OpenMode) -> Database.Options {
     var options = tightOptions()
     options.mode = mode
@@ -29,15 +19,15 @@ import Testing
     let database = try Database.open(path, options: tightOptions())
     try database.insert("key", "value")
     for mode in [Database.OpenMode.createIfMissing, .mustExist, .readOnly] {
-      #expect(try code { _ = try Database.open(path, options: options(mode)) } == .busy, "\(mode)")
+      #expect(errorCode { _ = try Database.open(path, options: options(mode)) } == .busy, "\(mode)")
     }
     #expect(
-      try code { _ = try Database.open(path, options: options(.mustNotExist)) } == .alreadyExists)
+      errorCode { _ = try Database.open(path, options: options(.mustNotExist)) } == .alreadyExists)
     #expect(try database.lookup("key") == Array("value".utf8))
     try database.close()
     let reader = try Database.open(path, options: options(.readOnly))
     let other = try Database.open(path, options: options(.readOnly))
-    #expect(try code { _ = try Database.open(path, options: options(.mustExist)) } == .busy)
+    #expect(errorCode { _ = try Database.open(path, options: options(.mustExist)) } == .busy)
     #expect(try other.lookup("key") == Array("value".utf8))
     try reader.close()
     try other.close()
@@ -47,18 +37,18 @@ import Testing
   @Test func pathsThatLeadNowhere() throws {
     let folder = try TemporaryFolder()
     for mode in [Database.OpenMode.createIfMissing, .mustExist, .readOnly] {
-      let found = try code { _ = try Database.open(folder.path, options: options(mode)) }
+      let found = errorCode { _ = try Database.open(folder.path, options: options(mode)) }
       #expect(found == .notADatabase, "a directory, \(mode)")
     }
     let modes = [Database.OpenMode.createIfMissing, .mustExist, .mustNotExist, .readOnly]
     for mode in modes {
       let path = folder.file("missing/test.btreekv")
-      let found = try code { _ = try Database.open(path, options: options(mode)) }
+      let found = errorCode { _ = try Database.open(path, options: options(mode)) }
       #expect(found == .notFound, "a missing parent, \(mode)")
     }
     for mode in [Database.OpenMode.mustExist, .readOnly] {
       let path = folder.file()
-      #expect(try code { _ = try Database.open(path, options: options(mode)) } == .notFound)
+      #expect(errorCode { _ = try Database.open(path, options: options(mode)) } == .notFound)
     }
     #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).isEmpty)
   }
@@ -72,10 +62,10 @@ import Testing
     let before = try Data(contentsOf: URL(filePath: path))
     let reader = try Database.open(path, options: options(.readOnly))
     let large = [UInt8](repeating: 1, count: 100_000)
-    #expect(try code { try reader.insert("key", "other") } == .readOnly)
-    #expect(try code { try reader.insert("new", large) } == .readOnly)
-    #expect(try code { try reader.remove("key") } == .readOnly)
-    #expect(try code { try reader.checkpoint() } == .readOnly)
+    #expect(errorCode { try reader.insert("key", "other") } == .readOnly)
+    #expect(errorCode { try reader.insert("new", large) } == .readOnly)
+    #expect(errorCode { try reader.remove("key") } == .readOnly)
+    #expect(errorCode { try reader.checkpoint() } == .readOnly)
     #expect(try reader.lookup("key") == Array("value".utf8))
     #expect(reader.count == 1)
     try requireSound(reader, "no seed, read-only")
@@ -89,22 +79,22 @@ import Testing
     try database.close()
     try database.close()
     let large = [UInt8](repeating: 1, count: 100_000)
-    #expect(try code { try database.insert("key", "value") } == .closed)
-    #expect(try code { try database.insert("key", large) } == .closed)
-    #expect(try code { try database.remove("key") } == .closed)
-    #expect(try code { _ = try database.lookup("key") } == .closed)
-    #expect(try code { _ = try database.contains("key") } == .closed)
-    #expect(try code { _ = try database.withValue(of: "key") { _ in 0 } } == .closed)
-    #expect(try code { _ = try database.min() } == .closed)
-    #expect(try code { _ = try database.max() } == .closed)
-    #expect(try code { _ = try database.above("a") } == .closed)
-    #expect(try code { _ = try database.floor("z") } == .closed)
-    #expect(try code { try database.forEach { _, _ in .next } } == .closed)
-    #expect(try code { _ = try database.cursor() } == .closed)
-    #expect(try code { try database.checkpoint() } == .closed)
-    #expect(try code { try database.waitUntilDurable() } == .closed)
-    #expect(try code { _ = try database.verify() } == .closed)
-    #expect(try code { _ = try database.statistics() } == .closed)
+    #expect(errorCode { try database.insert("key", "value") } == .closed)
+    #expect(errorCode { try database.insert("key", large) } == .closed)
+    #expect(errorCode { try database.remove("key") } == .closed)
+    #expect(errorCode { _ = try database.lookup("key") } == .closed)
+    #expect(errorCode { _ = try database.contains("key") } == .closed)
+    #expect(errorCode { _ = try database.withValue(of: "key") { _ in 0 } } == .closed)
+    #expect(errorCode { _ = try database.min() } == .closed)
+    #expect(errorCode { _ = try database.max() } == .closed)
+    #expect(errorCode { _ = try database.above("a") } == .closed)
+    #expect(errorCode { _ = try database.floor("z") } == .closed)
+    #expect(errorCode { try database.forEach { _, _ in .next } } == .closed)
+    #expect(errorCode { _ = try database.cursor() } == .closed)
+    #expect(errorCode { try database.checkpoint() } == .closed)
+    #expect(errorCode { try database.waitUntilDurable() } == .closed)
+    #expect(errorCode { _ = try database.verify() } == .closed)
+    #expect(errorCode { _ = try database.statistics() } == .closed)
   }
 
   /// A cursor made before may show what is still in memory, but nothing else than was there.
@@ -143,8 +133,8 @@ import Testing
     let limit = database.maximumKeyByteCount
     #expect(limit == pageSize / 4)
     let long = [UInt8](repeating: 0x6B, count: limit + 1)
-    #expect(try code { try database.insert(long, "value") } == .keyTooLong)
-    #expect(try code { try database.insert(long, "") } == .keyTooLong)
+    #expect(errorCode { try database.insert(long, "value") } == .keyTooLong)
+    #expect(errorCode { try database.insert(long, "") } == .keyTooLong)
     #expect(database.isEmpty)
     #expect(try database.lookup(long) == nil)
     #expect(try !database.contains(long))

@@ -13,7 +13,7 @@ import Testing
 /// one reader.
 @Suite(.serialized) struct ThreadTests {
   private final class Shared: Sendable {
-    let failure = Mutex<(any Error)?>(nil)
+    let failure = Locked<(any Error)?>(nil)
     let isDone = Atomic(false)
 
     /// Runs a body in a thread of its own; its first error ends everything.
@@ -33,7 +33,7 @@ import Testing
     }
   }
 
-  private static let keyCount = isUnderThreadSanitizer ? 300 : 2000
+  private static let keyCount = isUnderThreadSanitizer ? 1500 : 2000
 
   private static func key(_ number: Int) -> [UInt8] {
     KeySource.bigEndian(UInt64(number)) + [UInt8](repeating: 0x61, count: number % 300)
@@ -123,6 +123,87 @@ import Testing
         }
       }
     }
+  }
+
+  /// Walks with cursors that live while everything changes; each shows one instant, in order.
+  private static func walk(_ database: Database, _ seed: UInt64, _ shared: Shared) throws {
+    var random = SeededRandom(seed: seed)
+    let context = "seed \(seed), cursor"
+    while !shared.isDone.load(ordering: .acquiring) {
+      let isReversed = random.chance(50)
+      let from = key(random.below(keyCount))
+      let cursor = try database.cursor(
+        in: isReversed ? .upTo(from) : .from(from), reversed: isReversed)
+      var previous: [UInt8]?
+      for _ in 0..<random.below(keyCount) {
+        guard let entry = try cursor.next() else { break }
+        _ = try decode(entry.key, entry.value, context)
+        if let previous {
+          let order = compareBytes(previous, entry.key)
+          try require(isReversed ? order > 0 : order < 0, "\(context): keys out of order")
+        }
+        previous = entry.key
+        if shared.isDone.load(ordering: .acquiring) { return }
+      }
+    }
+  }
+
+  /// What is asked of a database from time to time: checkpoints, counts, all keys.
+  private static func administer(_ database: Database, _ seed: UInt64, _ shared: Shared) throws {
+    var random = SeededRandom(seed: seed)
+    while !shared.isDone.load(ordering: .acquiring) {
+      switch random.below(4) {
+      case 0:
+        try database.checkpoint()
+      case 1:
+        try database.waitUntilDurable()
+      case 2:
+        let statistics = try database.statistics()
+        try require(statistics.heldPageCount >= 0, "seed \(seed): fewer than no pages are held")
+      default:
+        var count = 0
+        try database.forEachKey { _ in
+          count += 1
+          return shared.isDone.load(ordering: .relaxed) ? .stop : .next
+        }
+        try require(count <= keyCount, "seed \(seed): \(count) keys of \(keyCount)")
+      }
+    }
+  }
+
+  /// Eight threads at once: cursors and whole walks beside writers, while somebody else takes
+  /// checkpoints and the cache is far too small.
+  @Test(arguments: [Database.Durability.sync, .flush])
+  func eightThreads(durability: Database.Durability) throws {
+    let seed = runSeed &* 103 + 7
+    let steps = (isUnderThreadSanitizer ? 800 : 1200) * lengthFactor
+    let storage = try MemoryStorage()
+    let database = try openDatabase(in: storage.reopen(), tightOptions(durability: durability))
+    for number in 0..<Self.keyCount { try database.insert(Self.key(number), Self.value(number, 1)) }
+    let shared = Shared()
+    let writers = DispatchGroup()
+    let others = DispatchGroup()
+    for writer in 0..<3 {
+      shared.thread(writers) { try Self.write(database, seed, writer, 3, steps, shared) }
+    }
+    for other in 0..<2 as Range<UInt64> {
+      shared.thread(others) { try Self.read(database, seed &+ 10 &+ other, shared) }
+      shared.thread(others) { try Self.walk(database, seed &+ 20 &+ other, shared) }
+    }
+    shared.thread(others) { try Self.administer(database, seed &+ 30, shared) }
+    writers.wait()
+    shared.isDone.store(true, ordering: .releasing)
+    others.wait()
+    if let failure = shared.failure.withLock({ $0 }) { throw failure }
+    let statistics = try database.statistics()
+    // All was written here, so what is read in was evicted before.
+    #expect(statistics.pageReadCount > 100, "seed \(seed): too little was evicted")
+    #expect(statistics.checkpointNumber > 5, "seed \(seed): too few checkpoints")
+    try requireSound(database, "seed \(seed), .\(durability), eight threads")
+    try database.close()
+    let reopened = try openDatabase(in: storage.reopen())
+    try requireSound(reopened, "seed \(seed), .\(durability), reopened")
+    try reopened.close()
   }
 
   @Test(arguments: [1, 2], [Database.Durability.flush, .none])

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import BTreeKV
@@ -183,26 +184,17 @@ struct FaultRun {
   static let inputOutput = PagerError(.inputOutput, "a planned fault", systemError: EIO)
   static let diskFull = PagerError(.diskFull, "a planned fault", systemError: ENOSPC)
 
-  private func code(_ body: () throws -> Void) -> DatabaseError.Code? {
-    do {
-      try body()
-      return nil
-    } catch {
-      return (error as? DatabaseError)?.code
-    }
-  }
-
   /// rule A1, C7: the waiter of a failed log sync hears that the outcome is unknown, and the next
   /// write is refused at once; reads go on.
   @Test(arguments: [FaultTests.inputOutput, FaultTests.diskFull])
   func failedLogSyncPoisons(error: PagerError) throws {
     let (database, faulty, _) = try makeDatabase(.sync)
     faulty.failAt(1, error, matching: [.writeDurably])
-    #expect(code { try database.insert("a", "b") } == .outcomeUnknown)
-    #expect(code { try database.insert("c", "d") } == .poisoned)
-    #expect(code { try database.checkpoint() } == .poisoned)
+    #expect(errorCode { try database.insert("a", "b") } == .outcomeUnknown)
+    #expect(errorCode { try database.insert("c", "d") } == .poisoned)
+    #expect(errorCode { try database.checkpoint() } == .poisoned)
     #expect(try database.lookup("key 7") == Array("value 7".utf8))
-    #expect(code { try database.close() } == .poisoned)
+    #expect(errorCode { try database.close() } == .poisoned)
   }
 
   /// rule A1, C7: also under `.flush`, where nobody waits for the sync that failed.
@@ -210,8 +202,8 @@ struct FaultRun {
   func failedFlushPoisons(error: PagerError) throws {
     let (database, faulty, _) = try makeDatabase(.flush)
     faulty.failAt(1, error, matching: [.synchronize])
-    #expect(code { try database.waitUntilDurable() } == .outcomeUnknown)
-    #expect(code { try database.insert("c", "d") } == .poisoned)
+    #expect(errorCode { try database.waitUntilDurable() } == .outcomeUnknown)
+    #expect(errorCode { try database.insert("c", "d") } == .poisoned)
     #expect(try database.lookup("key 7") == Array("value 7".utf8))
   }
 
@@ -220,8 +212,8 @@ struct FaultRun {
     let (database, faulty, _) = try makeDatabase(.flush)
     faulty.failAt(1, Self.inputOutput, matching: [.synchronize])
     let large = [UInt8](repeating: 1, count: 2 << 20)
-    #expect(code { try database.insert("large", large) } == .inputOutput)
-    #expect(code { try database.insert("c", "d") } == .poisoned)
+    #expect(errorCode { try database.insert("large", large) } == .inputOutput)
+    #expect(errorCode { try database.insert("c", "d") } == .poisoned)
   }
 
   /// rule C7: after a sync in a checkpoint failed, whatever with, no later checkpoint may rely on
@@ -230,9 +222,9 @@ struct FaultRun {
   func failedCheckpointSyncLosesNothing(error: PagerError) throws {
     let (database, faulty, recording) = try makeDatabase(.sync)
     faulty.failAt(1, error, matching: [.synchronize])
-    #expect(code { try database.checkpoint() } != nil)
+    #expect(errorCode { try database.checkpoint() } != nil)
     recording.recorder.record(.loss)
-    _ = code { try database.checkpoint() }
+    _ = errorCode { try database.checkpoint() }
     database.pager.abandon()
     var simulator = CrashSimulator(recording.recorder)
     simulator.advance(to: recording.recorder.eventCount)
@@ -257,9 +249,9 @@ struct FaultRun {
     try database.checkpoint()
     for number in 0..<500 { try database.insert("key \(number)", "other") }
     faulty.failAt(number, error, matching: [.writeDurably])
-    #expect(code { try database.checkpoint() } != nil)
+    #expect(errorCode { try database.checkpoint() } != nil)
     for number in 0..<1200 {
-      _ = code { try database.insert("key \(number)", [UInt8](repeating: 9, count: 300)) }
+      _ = errorCode { try database.insert("key \(number)", [UInt8](repeating: 9, count: 300)) }
     }
     database.pager.abandon()
     var simulator = CrashSimulator(recording.recorder)
@@ -294,7 +286,7 @@ struct FaultRun {
     }
     #expect(refusal?.code == .diskFull)
     let large = [UInt8](repeating: 1, count: 1 << 20)
-    #expect(code { try database.insert("one more", large) } == .diskFull)
+    #expect(errorCode { try database.insert("one more", large) } == .diskFull)
     #expect(try database.lookup("key 0") == value)
     storage.capacityByteCount = 64 << 20
     for number in stored..<stored + 500 { try database.insert("key \(number)", value) }

@@ -1,5 +1,4 @@
 import Foundation
-import Synchronization
 
 @testable import Pager
 
@@ -22,7 +21,7 @@ enum StorageEvent: Sendable {
 /// Stores through mappings are no calls, so the recorder compares what is mapped with a shadow of
 /// the file whenever it is called, and when somebody says `mark()`.
 final class Recorder: Sendable {
-  private struct State {
+  private struct State: Sendable {
     var events: [StorageEvent] = []
     var shadow: [UInt8]
     var mappings: [(base: UInt, offset: Int, byteCount: Int)] = []
@@ -32,11 +31,11 @@ final class Recorder: Sendable {
 
   /// What the file held on the medium before the first event.
   let initialContents: [UInt8]
-  private let state: Mutex<State>
+  private let state: Locked<State>
 
   init(contents: [UInt8]) {
     initialContents = contents
-    state = Mutex(State(shadow: contents))
+    state = Locked(State(shadow: contents))
   }
 
   /// The events so far.

@@ -1,4 +1,5 @@
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Pager
@@ -78,15 +79,6 @@ import Testing
     #expect(pool.residentPageCount <= pool.frameCapacity)
   }
 
-  private func code(_ body: () throws -> Void) -> PagerError.Code? {
-    do {
-      try body()
-      return nil
-    } catch {
-      return (error as? PagerError)?.code
-    }
-  }
-
   /// rule F4, D3: a page read in is checked: checksum, own id, epoch, level, structure,
   /// bounds.
   ///
@@ -98,12 +90,13 @@ import Testing
     for id in [9, 10] as [UInt64] { try make(first, id, content: 3) }
     try first.writeBack([PageID(9), PageID(10)], waiting: true, limitBytes: .max)
     let pool = try makePool(storage)
-    #expect(code { _ = try pool.beginRead(reference(9, epoch: 8), level: 0) } == .corrupted)
-    #expect(code { _ = try pool.beginRead(reference(9), level: 1) } == .corrupted)
-    #expect(code { _ = try pool.beginRead(reference(63), level: 0) } == .corrupted)
-    #expect(code { _ = try pool.beginRead(reference(64), level: 0) } == .corrupted)
+    #expect(errorCode { _ = try pool.beginRead(reference(9, epoch: 8), level: 0) } == .corrupted)
+    #expect(errorCode { _ = try pool.beginRead(reference(9), level: 1) } == .corrupted)
+    #expect(errorCode { _ = try pool.beginRead(reference(63), level: 0) } == .corrupted)
+    #expect(errorCode { _ = try pool.beginRead(reference(64), level: 0) } == .corrupted)
     for id in [0, 1, UInt64(1) << 47, .max] as [UInt64] {
-      #expect(code { _ = try pool.beginRead(reference(id), level: 0) } == .corrupted, "page \(id)")
+      #expect(
+        errorCode { _ = try pool.beginRead(reference(id), level: 0) } == .corrupted, "page \(id)")
     }
     let wordAfter = pool.words[9].load(ordering: .acquiring)
     #expect(LatchWord.state(wordAfter) == LatchWord.evicted)
@@ -111,7 +104,7 @@ import Testing
     #expect(pool.residentPageCount == 0)
     pool.endRead(PageID(9), try pool.beginRead(reference(9), level: 0))
     let choosy = try makePool(storage, problem: "not to my liking")
-    #expect(code { _ = try choosy.beginRead(reference(9), level: 0) } == .corrupted)
+    #expect(errorCode { _ = try choosy.beginRead(reference(9), level: 0) } == .corrupted)
     var bytes = storage.copyOfContents()
     // A misdirected write: page 10 in the place of page 9.
     bytes.replaceSubrange(
@@ -119,8 +112,8 @@ import Testing
       with: bytes[10 * Self.byteCount..<11 * Self.byteCount])
     bytes[10 * Self.byteCount + 4000] ^= 1
     let bad = try makePool(try MemoryStorage(contents: bytes))
-    #expect(code { _ = try bad.beginRead(reference(9), level: 0) } == .corrupted)
-    #expect(code { _ = try bad.beginRead(reference(10), level: 0) } == .corrupted)
+    #expect(errorCode { _ = try bad.beginRead(reference(9), level: 0) } == .corrupted)
+    #expect(errorCode { _ = try bad.beginRead(reference(10), level: 0) } == .corrupted)
   }
 
   /// rule C5: a freed page's frame is never written.
@@ -144,7 +137,8 @@ import Testing
     let pool = try makePool(storage)
     try make(pool, 9, content: 1)
     storage.failAt(1, PagerError(.diskFull, "planned"), matching: [.write])
-    #expect(code { try pool.writeBack([PageID(9)], waiting: true, limitBytes: .max) } == .diskFull)
+    #expect(
+      errorCode { try pool.writeBack([PageID(9)], waiting: true, limitBytes: .max) } == .diskFull)
     #expect(!pool.isBeingWritten(9))
     #expect(try pool.writeBack([PageID(9)], waiting: true, limitBytes: .max) == 1)
     #expect(try pool.writeBack([PageID(9)], waiting: true, limitBytes: .max) == 0)
@@ -162,7 +156,8 @@ import Testing
       pool.discard(PageID(9))
       return PagerError(.diskFull, "planned")
     }
-    #expect(code { try pool.writeBack([PageID(9)], waiting: true, limitBytes: .max) } == .diskFull)
+    #expect(
+      errorCode { try pool.writeBack([PageID(9)], waiting: true, limitBytes: .max) } == .diskFull)
     storage.setHook(nil)
     #expect(!pool.isBeingWritten(9))
     #expect(try pool.writeBack([PageID(9)], waiting: true, limitBytes: .max) == 0)

@@ -95,13 +95,164 @@ func measureOpening(_ path: String, count: Int) throws {
   try database?.close()
 }
 
+/// Prints one line of results.
+func report(_ measure: String, _ values: KeyValuePairs<String, Double>) {
+  let fields = values.map { "\"\($0)\":\($1)" }.joined(separator: ",")
+  print("{\"measure\":\"\(measure)\",\(fields)}")
+}
+
+/// A fresh file.
+func create(_ path: String, _ durability: Database.Durability) throws -> Database {
+  try? FileManager.default.removeItem(atPath: path)
+  return try open(path, durability)
+}
+
+/// Transactions of a thousand inserts, synced at each commit, until `count` pairs are there.
+func measureTransactions(_ path: String, count: Int) throws {
+  let database = try create(path, .sync)
+  let time = try seconds {
+    for start in stride(from: 0, to: count, by: 1000) {
+      try database.write { transaction in
+        for index in start..<min(count, start + 1000) {
+          var pair = (key(index).bigEndian, UInt64(index))
+          try withUnsafeBytes(of: &pair) {
+            _ = try transaction.insert(
+              UnsafeRawBufferPointer(rebasing: $0[..<8]),
+              UnsafeRawBufferPointer(rebasing: $0[8...]))
+          }
+        }
+      }
+    }
+  }
+  report("transactions_of_1000", ["inserts_per_second": Double(count) / time])
+  try database.close()
+}
+
+/// A snapshot taken and dropped, and lookups through one beside direct ones.
+func measureSnapshotReads(_ path: String, count: Int) throws {
+  let database = try create(path, .flush)
+  for index in 0..<count { try insert(database, index) }
+  let taking = try seconds { for _ in 0..<count { _ = try database.snapshot() } }
+  func lookUpAll(_ tree: some ReadableTree) throws -> Double {
+    try seconds {
+      for index in 0..<count {
+        var wanted = key(index &* 7919 % count).bigEndian
+        let found = try withUnsafeBytes(of: &wanted) { key in
+          try tree.withValue(of: key) { $0.unsafeLoadUnaligned(as: UInt64.self) }
+        }
+        precondition(found == UInt64(index &* 7919 % count))
+      }
+    }
+  }
+  let snapshot = try database.snapshot()
+  var direct: [Double] = []
+  var through: [Double] = []
+  for _ in 0..<3 {
+    direct.append(try lookUpAll(database))
+    through.append(try lookUpAll(snapshot))
+  }
+  report(
+    "snapshots_and_reads",
+    [
+      "take_and_drop_ns": taking / Double(count) * 1e9,
+      "lookup_ns": direct.sorted()[1] / Double(count) * 1e9,
+      "lookup_through_snapshot_ns": through.sorted()[1] / Double(count) * 1e9,
+    ])
+  try database.close()
+}
+
+/// Sorted pairs loaded from memory, half of them cut off again, and counts.
+func measureRanges(_ path: String, count: Int) throws {
+  let database = try create(path, .flush)
+  let pairs = (0..<2 * count).map { index in
+    (withUnsafeBytes(of: UInt64(index).bigEndian) { Array($0) }, Array("12345678".utf8))
+  }
+  let loading = try seconds { _ = try database.load(ascending: pairs) }
+  var removed = 0
+  let range = KeyRange.range(pairs[count / 2].0, pairs[count / 2 + count].0)
+  let estimating = try seconds { removed = try database.estimatedCount(in: range) }
+  let counting = try seconds { removed = try database.count(in: range) }
+  let removing = try seconds { removed = try database.removeRange(range) }
+  precondition(removed == count && database.count == count)
+  let full = try database.statistics()
+  report(
+    "ranges",
+    [
+      "load_pairs_per_second": Double(2 * count) / loading, "estimate_us": estimating * 1e6,
+      "count_ms": counting * 1e3, "remove_range_ms": removing * 1e3, "fill": full.fill,
+    ])
+  try database.close()
+}
+
+/// Values of 1 MiB, written and read.
+func measureLargeValues(_ path: String) throws {
+  let value = [UInt8](repeating: 0x5A, count: 1 << 20)
+  for durability in [Database.Durability.flush, .sync] {
+    let database = try create(path, durability)
+    let writing = try seconds {
+      for index in 0..<256 { try database.insert("value \(index)", value) }
+    }
+    var sum = 0
+    let reading = try seconds {
+      for index in 0..<256 { sum += try database.lookup("value \(index)")?.count ?? 0 }
+    }
+    var words: UInt64 = 0
+    let mapped = try seconds {
+      for index in 0..<256 {
+        try database.reader(of: "value \(index)")?.forEachPiece { bytes in
+          bytes.withUnsafeBytes { for word in $0.bindMemory(to: UInt64.self) { words &+= word } }
+        }
+      }
+    }
+    precondition(sum == 256 << 20 && words != 1)
+    report(
+      "large_values_\(durability.rawValue)",
+      [
+        "write_mb_per_second": 268.4 / writing, "read_mb_per_second": 268.4 / reading,
+        "mapped_mb_per_second": 268.4 / mapped,
+      ])
+    try database.close()
+  }
+}
+
+/// Lookups of several threads, a snapshot each.
+func measureReaders(_ path: String, count: Int) throws {
+  let database = try create(path, .flush)
+  for index in 0..<count { try insert(database, index) }
+  var rates: [Double] = []
+  for threadCount in [1, 2, 8] {
+    let time = try seconds {
+      DispatchQueue.concurrentPerform(iterations: threadCount) { thread in
+        guard let snapshot = try? database.snapshot() else { return }
+        for index in 0..<count / threadCount {
+          var wanted = key((index &* 7919 &+ thread) % count).bigEndian
+          withUnsafeBytes(of: &wanted) { key in
+            _ = try? snapshot.withValue(of: key) { $0.byteCount }
+          }
+        }
+      }
+    }
+    rates.append(Double(count) / time)
+  }
+  report(
+    "snapshot_readers",
+    ["one_per_second": rates[0], "two_per_second": rates[1], "eight_per_second": rates[2]])
+  try database.close()
+}
+
 let path = NSTemporaryDirectory() + "measure-\(ProcessInfo.processInfo.processIdentifier).btreekv"
 defer { try? FileManager.default.removeItem(atPath: path) }
 let count = CommandLine.arguments.dropFirst().first.flatMap { Int($0) } ?? 1_000_000
+setvbuf(stdout, nil, _IOLBF, 0)
 do {
   try measureSnapshots(path, count: count)
   try measureCheckpointLatency(path, count: count)
   try measureOpening(path, count: count)
+  try measureTransactions(path, count: count)
+  try measureSnapshotReads(path, count: count)
+  try measureRanges(path, count: count)
+  try measureLargeValues(path)
+  try measureReaders(path, count: count)
 } catch {
   print("measure: \(error)")
   exit(1)

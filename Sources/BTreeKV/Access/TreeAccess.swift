@@ -176,7 +176,7 @@ extension TreeAccess {
   }
 
   /// This handle, or a snapshot of what it shows when that may change under a reader.
-  private func stable() throws(PagerError) -> TreeAccess {
+  func stable() throws(PagerError) -> TreeAccess {
     switch mode {
     case .live:
       return try snapshot()
@@ -250,7 +250,7 @@ extension TreeAccess {
   }
 
   private func checkNotDropped() throws(PagerError) {
-    guard tree.descriptor.isDropped || engine.pager.hasDropped(tree.descriptor) else { return }
+    guard tree.state.pointee.isGone else { return }
     throw PagerError(.notFound, "the tree was dropped", path: engine.path)
   }
 

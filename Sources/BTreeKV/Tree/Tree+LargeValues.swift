@@ -85,8 +85,9 @@ struct LargeValueReader {
       page: value.extents.first?.first.rawValue)
   }
 
-  /// Hands over the value's chunks in order, each verified.
+  /// Hands over the value's chunks, or some of them, in order, each verified.
   func forEachChunk(
+    in range: ClosedRange<Int>? = nil,
     _ body: (UnsafeRawBufferPointer) throws(PagerError) -> Void
   ) throws(PagerError) {
     let chunkCount = LargeValue.chunkCount(value.byteCount)
@@ -104,7 +105,7 @@ struct LargeValueReader {
         throw damage
       }
     }
-    for index in 0..<chunkCount {
+    for index in range ?? 0...max(0, chunkCount - 1) where index < chunkCount {
       let start = index * LargeValue.chunkByteCount
       let count = min(LargeValue.chunkByteCount, value.byteCount - start)
       let chunk = UnsafeMutableRawBufferPointer(rebasing: room[..<count])
@@ -138,16 +139,7 @@ extension Tree {
     var value = LargeValue(byteCount: bytes.count, checksum: 0, birth: Epoch(0), extents: extents)
     do throws(PagerError) {
       value.checksum = try write(bytes, to: extents)
-      // A large value must be on the medium before the log names it, or else a restart would have
-      // to read it all to know whether it is whole (rule B5). Under `.sync` that holds for each
-      // value, since making the record durable does nothing for the bytes that it names.
-      if pager.log != nil, bytes.count > 1 << 20 || pager.options.durability == .sync {
-        if inTransaction {
-          pager.noteUnsyncedValues()
-        } else {
-          try pager.poisoning { () throws(PagerError) in try pager.storage.synchronize() }
-        }
-      }
+      try makeDurable(valueOf: bytes.count, inTransaction: inTransaction)
     } catch {
       discard(value)
       throw error
@@ -156,13 +148,30 @@ extension Tree {
     return value
   }
 
+  /// Syncs the bytes of a value before the log names them, if that is needed.
+  ///
+  /// A large value must be on the medium by then, or else a restart would have to read it all to
+  /// know whether it is whole (rule B5). Under `.sync` that holds for each value, since making the
+  /// record durable does nothing for the bytes that it names.
+  func makeDurable(valueOf byteCount: Int, inTransaction: Bool) throws(PagerError) {
+    guard pager.log != nil, byteCount > 1 << 20 || pager.options.durability == .sync else { return }
+    if inTransaction {
+      pager.noteUnsyncedValues()
+    } else {
+      try pager.poisoning { () throws(PagerError) in try pager.storage.synchronize() }
+    }
+  }
+
   /// Gives back bytes that nothing came to refer to.
   func discard(_ value: LargeValue) {
     for extent in value.extents { try? pager.allocator.free(extent) }
   }
 
+  /// The longest run of pages that there can be: it does not reach over the slots of the free map.
+  var longestRun: Int { max(64, (pageByteCount - 64) * 8 - 64) }
+
   private func allocate(pageCount: Int) throws(PagerError) -> [Extent] {
-    let longest = max(64, (pageByteCount - 64) * 8 - 64)
+    let longest = longestRun
     let runLength = max(min(longest, (64 << 20) / pageByteCount), (pageCount + 31) / 32)
     guard runLength <= longest else {
       throw PagerError(
@@ -208,7 +217,7 @@ extension Tree {
     return table.withUnsafeBytes { checksum64($0, seed: 0) }
   }
 
-  private func write(
+  func write(
     _ bytes: UnsafeRawBufferPointer, at position: Int, _ extents: [Extent]
   ) throws(PagerError) {
     var position = position

@@ -46,6 +46,7 @@ extension Database {
     case .dropTree:
       try tree.cutAll()
       tree.descriptor.isDropped = true
+      tree.state.pointee.isGone = true
     }
   }
 }

@@ -13,6 +13,8 @@ internal import Synchronization
 final class Tree: @unchecked Sendable {
   let pager: Pager
   let descriptor: TreeDescriptor
+  /// The descriptor's, at hand: going through the object would count references.
+  let state: UnsafeMutablePointer<TreeDescriptor.State>
   let pool: PagePool
   let pageByteCount: Int
   let maximumKeyByteCount: Int
@@ -46,6 +48,7 @@ final class Tree: @unchecked Sendable {
   init(pager: Pager, descriptor: TreeDescriptor, workspace: Workspace) {
     self.pager = pager
     self.descriptor = descriptor
+    state = descriptor.state
     self.workspace = workspace
     pool = pager.pool
     pageByteCount = pager.pageByteCount
@@ -58,11 +61,11 @@ final class Tree: @unchecked Sendable {
 
   /// What the writer goes down from: nil for the tree as it is now, or its transaction's root.
   @inline(__always) var writerRoot: TreeRoot? {
-    descriptor.state.pointee.isTouched ? descriptor.state.pointee.working : nil
+    state.pointee.isTouched ? state.pointee.working : nil
   }
 
   /// Whether a transaction is under way that has changed the tree, or will.
-  @inline(__always) var isInTransaction: Bool { descriptor.state.pointee.isTouched }
+  @inline(__always) var isInTransaction: Bool { state.pointee.isTouched }
 
   @inline(__always) func node(_ id: PageID) -> Node { Node(pool.address(id)) }
   var capacity: Int { Node.capacity(pageByteCount) }

@@ -89,13 +89,14 @@ extension Pager {
   /// Starts the threads of a file that is open for writing.
   func startBackgroundThreads() throws(PagerError) {
     guard options.hasBackgroundThreads, !isReadOnly else { return }
-    // The threads hold the pager weakly between rounds at most: `close` or `deinit` ends them.
+    // The threads do not keep the pager alive: `close`, or else `deinit`, waits for their end. (A
+    // weak reference would make every retain of the pager a slow one.)
     let work = background
-    try work.start("kv-checkpoint") { [weak self] in
+    let pager = Unmanaged.passUnretained(self)
+    try work.start("kv-checkpoint") {
       while work.waitForRequest() {
-        guard let self else { return }
         do throws(PagerError) {
-          try self.checkpoint()
+          try pager.takeUnretainedValue().checkpoint()
           work.finishedAttempt(nil)
         } catch {
           work.finishedAttempt(error)

@@ -53,11 +53,6 @@ extension Pager {
   /// Gives up logging the transaction: it is to be committed by a checkpoint.
   package func commitTransactionByCheckpoint() { transaction.pointee.log.giveUp() }
 
-  /// Whether the transaction has dropped the tree.
-  package func hasDropped(_ tree: TreeDescriptor) -> Bool {
-    transaction.pointee.dropped.contains { $0 === tree }
-  }
-
   /// Runs what users gave while the writer mutex is held, so that their calls which would wait for
   /// it throw.
   package func callingOut<R>(_ body: () -> R) -> R {
@@ -79,7 +74,10 @@ extension Pager {
   package func noteUnsyncedValues() { transaction.pointee.hasUnsyncedValues = true }
 
   /// Notes that a tree is gone once the transaction is committed.
-  package func noteDropped(_ tree: TreeDescriptor) { transaction.pointee.dropped.append(tree) }
+  package func noteDropped(_ tree: TreeDescriptor) {
+    tree.state.pointee.isGone = true
+    transaction.pointee.dropped.append(tree)
+  }
 
   /// Makes the transaction's changes visible, all at once, and logs them.
   ///
@@ -153,6 +151,7 @@ extension Pager {
     while transaction.pointee.levels.count > 1 { rollBackSavepoint() }
     let level = transaction.pointee.levels[0]
     for tree in transaction.pointee.touched { tree.state.pointee.isTouched = false }
+    for tree in transaction.pointee.dropped { tree.state.pointee.isGone = false }
     publishLatch.withLock {
       published.pointee.committedPin = nil
       releasePinLocked(level.pin)
@@ -228,8 +227,9 @@ extension Pager {
       transaction.pointee.touched.count - level.roots.count)
     transaction.pointee.unlinked.removeLast(
       transaction.pointee.unlinked.count - level.unlinkedCount)
-    transaction.pointee.dropped.removeLast(
-      transaction.pointee.dropped.count - level.droppedCount)
+    while transaction.pointee.dropped.count > level.droppedCount {
+      transaction.pointee.dropped.removeLast().state.pointee.isGone = false
+    }
     transaction.pointee.log.truncate(to: level.logByteCount)
     transaction.pointee.operationCount = level.operationCount
     releaseSavepoint(level.pin)

@@ -23,8 +23,8 @@ public struct TreeID: Hashable, Comparable, Sendable {
 /// Where one tree begins and how many entries it has: now, at each pinned epoch, and in the
 /// transaction under way (rule F1).
 ///
-/// Why `@unchecked Sendable`: `state` is touched with the publish latch held, but for `working` and
-/// `isTouched`, which belong to the writer; the rest is constant or atomic.
+/// Why `@unchecked Sendable`: `state` is touched with the publish latch held, but for `working`,
+/// `isTouched` and `isGone`, which belong to the writer; the rest is constant or atomic.
 public final class TreeDescriptor: @unchecked Sendable {
   /// What is known of the tree; behind a pointer, since the runtime would check each access to a
   /// class's variables.
@@ -39,6 +39,8 @@ public final class TreeDescriptor: @unchecked Sendable {
     public var working = TreeRoot.empty
     /// Whether `working` is in force.
     public var isTouched = false
+    /// Whether the tree was dropped, perhaps by the transaction under way; for the writer.
+    public var isGone = false
   }
 
   /// The tree's number.
@@ -81,7 +83,7 @@ public final class TreeDescriptor: @unchecked Sendable {
   /// The number of entries now.
   @inlinable public var liveCount: Int { entryCount.load(ordering: .relaxed) }
 
-  /// Whether the tree was dropped: nothing may be written to it any more.
+  /// Whether the tree was dropped, for all to see.
   package var isDropped: Bool {
     get { dropped.load(ordering: .acquiring) }
     set { dropped.store(newValue, ordering: .releasing) }
