@@ -25,19 +25,25 @@ demo:
 format:
 	$(SWIFT) format --in-place --recursive $(SWIFT_SOURCES)
 
-# Every public declaration's documentation must compile; the pages are in .build/docs.
+# Every public declaration's documentation must compile; the pages are in .build/docs/BTreeKV
+# and .build/docs/BTreeKVCodable.
 docs:
 ifeq ($(DOCC),)
 	@echo "docs: skipped, this toolchain has no docc"
 else
-	$(SWIFT) build --target BTreeKV -Xswiftc -emit-symbol-graph \
+	$(SWIFT) build --target BTreeKVCodable -Xswiftc -emit-symbol-graph \
 	  -Xswiftc -emit-symbol-graph-dir -Xswiftc $(SYMBOL_GRAPHS)/all \
 	  --scratch-path .build-docs
-	rm -rf $(SYMBOL_GRAPHS)/BTreeKV && mkdir -p $(SYMBOL_GRAPHS)/BTreeKV
-	cp $(SYMBOL_GRAPHS)/all/BTreeKV*.symbols.json $(SYMBOL_GRAPHS)/BTreeKV/
-	$(DOCC) convert --additional-symbol-graph-dir $(SYMBOL_GRAPHS)/BTreeKV \
-	  --fallback-display-name BTreeKV --fallback-bundle-identifier org.btreekv.BTreeKV \
-	  --output-path .build/docs --warnings-as-errors
+	set -e; for module in BTreeKV BTreeKVCodable; do \
+	  rm -rf $(SYMBOL_GRAPHS)/$$module; mkdir -p $(SYMBOL_GRAPHS)/$$module .build/docs; \
+	  cp $(SYMBOL_GRAPHS)/all/$$module.symbols.json $(SYMBOL_GRAPHS)/$$module/; \
+	  for graph in $(SYMBOL_GRAPHS)/all/$$module@*.symbols.json; do \
+	    if [ -e "$$graph" ]; then cp "$$graph" $(SYMBOL_GRAPHS)/$$module/; fi; \
+	  done; \
+	  $(DOCC) convert --additional-symbol-graph-dir $(SYMBOL_GRAPHS)/$$module \
+	    --fallback-display-name $$module --fallback-bundle-identifier org.btreekv.$$module \
+	    --output-path .build/docs/$$module --warnings-as-errors; \
+	done
 endif
 
 # The comparison with other engines: see Benchmarks/README.md.

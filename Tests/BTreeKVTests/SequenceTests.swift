@@ -63,6 +63,13 @@ import Testing
     #expect(iterator.next()?.key == Array("e".utf8))
     #expect(keys(live) == [])
     #expect(keys(then.reversed()) == ["f", "e", "d", "c"])
+    // All of these stay lazy, reversed or not.
+    #expect(then.first?.key == Array("c".utf8))
+    #expect(then.reversed().first?.key == Array("f".utf8))
+    #expect(then.reversed().prefix(2).map { text($0.key) } == ["f", "e"])
+    #expect(then.reversed().dropFirst().map { text($0.key) } == ["e", "d", "c"])
+    #expect(then.prefix(while: { text($0.key) < "e" }).map { text($0.key) } == ["c", "d"])
+    #expect(live.first == nil)
     try live.check()
     try then.check()
     try snapshot.check()

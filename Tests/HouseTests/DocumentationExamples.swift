@@ -14,7 +14,7 @@ import Testing
   init() throws { folder = try TemporaryExampleFolder() }
 
   /// A database of the example's own, for examples that take one for granted.
-  private func open() throws -> Database { try Database.open(path) }
+  func open() throws -> Database { try Database.open(path) }
 
   @Test func databaseOpens() throws {
     let database = try Database.open(path)

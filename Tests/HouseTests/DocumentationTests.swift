@@ -56,8 +56,10 @@ import Testing
 
   @Test func examplesAreRun() throws {
     let place = "Tests/HouseTests/DocumentationExamples.swift"
-    let tested = Self.essence(
-      of: try String(contentsOf: StyleTests.root.appending(path: place), encoding: .utf8))
+    let tested = try StyleTests.files(in: ["Tests/HouseTests"], ending: ".swift")
+      .filter { $0.lastPathComponent.hasPrefix("DocumentationExamples") }
+      .map { Self.essence(of: try String(contentsOf: $0, encoding: .utf8)) }
+      .joined(separator: "\n")
     let examples = try Self.allExamples()
     #expect(examples.count >= 2, "the examples are not found any more")
     for example in examples where example.language == "swift" {

@@ -4,12 +4,19 @@ import Testing
 
 /// The README's example is this file's example, and it does what the README says.
 @Suite struct ReadmeTests {
-  @Test func exampleRuns() throws {
+  /// A place for the example's file.
+  private func withPath(_ body: (String) throws -> Void) throws {
     let folder = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString)
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(at: folder) }
-    let path = folder.appending(path: "fruit.btreekv").path
+    try body(folder.appending(path: "example.btreekv").path)
+  }
 
+  @Test func exampleRuns() throws { try withPath(bytesExample) }
+
+  @Test func typedExampleRuns() throws { try withPath(typedExample) }
+
+  private func bytesExample(_ path: String) throws {
     let database = try Database.open(path)
     try database.insert("apple", "red")
     try database.insert("banana", "yellow")
@@ -28,24 +35,49 @@ import Testing
     #expect(next?.key == Array("cherry".utf8))
   }
 
-  @Test func exampleIsTheReadmes() throws {
-    let readme = try String(
-      contentsOf: StyleTests.root.appending(path: "README.md"), encoding: .utf8)
-    let parts = readme.components(separatedBy: "```swift\n")
-    #expect(parts.count > 1)
-    let own = try String(contentsOf: URL(filePath: #filePath), encoding: .utf8)
-      .split(separator: "\n").map { squeezed($0) }
-    for part in parts.dropFirst() {
-      let block = try #require(part.components(separatedBy: "```").first)
-      for line in block.split(separator: "\n") {
-        let wanted = squeezed(line).replacing("\"fruit.btreekv\"", with: "path")
-        #expect(wanted.isEmpty || own.contains(wanted), "not run by this test: \(line)")
-      }
+  private func typedExample(_ path: String) throws {
+    let database = try Database.open(path)
+    let stock = try database.tree("stock", of: String.self, Int.self)
+    typealias Sale = CompositeKey<String, UInt64>  // a customer's name and a number
+    let sales = try database.tree("sales", of: Sale.self, String.self)
+    try stock.insert(contentsOf: [("apples", 12), ("pears", 3)])
+
+    // All of it happens, or none: an error thrown in here undoes it.
+    try database.write { transaction in
+      let stock = stock.access(in: transaction)
+      let sales = sales.access(in: transaction)
+      try stock.update("pears") { ($0 ?? 0) - 1 }
+      try sales.insert(Sale("ada", 1), "pears")
     }
+
+    // One instant of all trees, while writers go on.
+    try database.read { snapshot in
+      guard let stock = try snapshot.tree("stock", of: String.self, Int.self) else { return }
+      for (name, count) in stock.range("a"..<"q").reversed() { print(name, count) }
+    }
+
+    let left = try stock["pears"]  // 2
+    let hers = try sales.count(in: Sale.prefixRange("ada"))  // 1
+    let notes = try database.tree("notes")  // in bytes, like the database itself
+    try notes.insert("monday", "closed")
+    try database.close()
+
+    #expect(left == 2)
+    #expect(hers == 1)
   }
 
-  /// A line without indentation and doubled spaces.
-  private func squeezed(_ line: Substring) -> String {
-    line.split(separator: " ").joined(separator: " ")
+  @Test func examplesAreTheReadmes() throws {
+    let readme = try String(
+      contentsOf: StyleTests.root.appending(path: "README.md"), encoding: .utf8)
+    let own = DocumentationTests.essence(
+      of: try String(contentsOf: URL(filePath: #filePath), encoding: .utf8))
+    let parts = readme.components(separatedBy: "```swift\n")
+    #expect(parts.count > 2)
+    for part in parts.dropFirst() {
+      let block = try #require(part.components(separatedBy: "```").first)
+      let code = block.replacing("import BTreeKV\n", with: "")
+      let isRun = own.contains(DocumentationTests.essence(of: code))
+      #expect(isRun, "not run by this test: \(code)")
+    }
   }
 }

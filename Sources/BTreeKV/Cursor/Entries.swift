@@ -7,7 +7,7 @@
 ///   for (key, value) in snapshot.range("a"..<"b") {
 ///     print(String(decoding: key, as: UTF8.self), value.count)
 ///   }
-///   let last = snapshot.range().reversed().first { _ in true }
+///   let last = snapshot.range().reversed().first
 ///   assert(last?.key == Array("banana".utf8))
 /// }
 /// ```
@@ -40,6 +40,27 @@ public struct Entries: Sequence, Sendable {
 
   /// The same entries from the last to the first, as lazily.
   public func reversed() -> Entries { Entries(source.reversed) }
+
+  /// The first entry, read now; nil when there is none, and at an error.
+  public var first: Database.Entry? {
+    var iterator = makeIterator()
+    return iterator.next()
+  }
+
+  // `Sequence` has these too. But `reversed()` is also a way to an array there, of which a collection's
+  // `prefix` would be the better match, and the compiler could not choose.
+
+  /// The first entries, at most so many, as lazily.
+  public func prefix(_ maxLength: Int) -> PrefixSequence<Entries> {
+    precondition(maxLength >= 0, "a number of entries is not negative")
+    return PrefixSequence(self, maxLength: maxLength)
+  }
+
+  /// The entries behind the first ones, as lazily.
+  public func dropFirst(_ count: Int = 1) -> DropFirstSequence<Entries> {
+    precondition(count >= 0, "a number of entries is not negative")
+    return DropFirstSequence(self, dropping: count)
+  }
 
   /// The error at which an iteration ended early, if nobody was told of it yet.
   public var failure: DatabaseError? { source.failure }

@@ -16,6 +16,27 @@ public struct TypedEntries<Key: OrderedKey, Value: StorableValue>: Sequence, Sen
   /// The same entries from the last to the first, as lazily.
   public func reversed() -> TypedEntries { TypedEntries(source.reversed) }
 
+  /// The first entry, read now; nil when there is none, and at an error.
+  public var first: (key: Key, value: Value)? {
+    var iterator = makeIterator()
+    return iterator.next()
+  }
+
+  // `Sequence` has these too. But `reversed()` is also a way to an array there, of which a collection's
+  // `prefix` would be the better match, and the compiler could not choose.
+
+  /// The first entries, at most so many, as lazily.
+  public func prefix(_ maxLength: Int) -> PrefixSequence<TypedEntries> {
+    precondition(maxLength >= 0, "a number of entries is not negative")
+    return PrefixSequence(self, maxLength: maxLength)
+  }
+
+  /// The entries behind the first ones, as lazily.
+  public func dropFirst(_ count: Int = 1) -> DropFirstSequence<TypedEntries> {
+    precondition(count >= 0, "a number of entries is not negative")
+    return DropFirstSequence(self, dropping: count)
+  }
+
   /// The error at which an iteration ended early, if nobody was told of it yet.
   public var failure: DatabaseError? { source.failure }
 
