@@ -220,6 +220,16 @@ import Testing
     }
     #expect(try database.contains("a"))
     #expect(try !database.contains("b"))
+    // An error met before a savepoint is not the savepoint's: it is told at the transaction's end.
+    #expect(throws: DatabaseError.self) {
+      try database.write { transaction in
+        for _ in transaction.range() {}
+        try transaction.savepoint { _ = try transaction.insert("c", "undone with all") }
+        let isThere = try transaction.contains("c")
+        #expect(isThere)
+      }
+    }
+    #expect(try !database.contains("c"))
     try database.close()
   }
 

@@ -30,11 +30,17 @@ final class SequenceFailures: Sendable {
 
   func note(_ outcome: SequenceOutcome) { outcomes.withLock { $0.append(outcome) } }
 
+  /// How many were noted.
+  var count: Int { outcomes.withLock { $0.count } }
+
   /// Throws the first error of which nobody was told.
-  func check() throws(DatabaseError) {
+  ///
+  /// - Parameter first: leaves as many of those that were noted first alone, whose scope goes on.
+  func check(from first: Int = 0) throws(DatabaseError) {
     let failed = outcomes.withLock { outcomes in
-      defer { outcomes = [] }
-      return outcomes
+      let failed = outcomes[min(first, outcomes.count)...]
+      outcomes.removeLast(failed.count)
+      return failed
     }
     for outcome in failed { try outcome.check() }
   }

@@ -47,11 +47,12 @@ public struct Transaction: ~Copyable, WritableTree {
   public func savepoint<R>(_ body: () throws -> R) throws -> R {
     try converting { () throws(PagerError) in try state.check() }
     let pager = state.engine.pager
+    let failureCount = state.failures.count
     pager.beginSavepoint()
     let result: R
     do {
       result = try body()
-      try state.failures.check()
+      try state.failures.check(from: failureCount)
     } catch {
       state.rollBackSavepoint()
       throw error
