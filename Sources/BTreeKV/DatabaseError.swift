@@ -58,7 +58,7 @@ public struct DatabaseError: Error, Sendable, CustomStringConvertible {
     public static let outOfAddressSpace = Code(name: "outOfAddressSpace")
   }
 
-  private let cause: PagerError
+  let cause: PagerError
 
   init(_ cause: PagerError) { self.cause = cause }
 
