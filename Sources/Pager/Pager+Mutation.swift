@@ -99,7 +99,7 @@ extension Pager {
   /// Notes a page that is part of the tree from now on.
   package func link(_ page: PageID) {
     if transaction.pointee.isOpen {
-      transaction.pointee.levels[transaction.pointee.levels.count - 1].made.insert(page)
+      transaction.pointee.link(page)
       return
     }
     published.pointee.spaceChanges.append(

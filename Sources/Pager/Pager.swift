@@ -99,6 +99,7 @@ public final class Pager: @unchecked Sendable {
   let orphansWait = Atomic<Bool>(false)
   let failureCell: FailureCell
   let background = BackgroundWork()
+  let windows: MappedWindows
   var replay: LogScan?
 
   init(
@@ -107,6 +108,7 @@ public final class Pager: @unchecked Sendable {
     epoch: Epoch, table: TreeTable
   ) {
     self.storage = storage
+    windows = MappedWindows(storage: storage)
     self.options = options
     self.superblock = superblock
     self.freeMap = freeMap

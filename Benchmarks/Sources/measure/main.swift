@@ -2,7 +2,7 @@ import BTreeKV
 import Foundation
 
 // What needs the API rather than the Demo's phases: `swift run -c release --package-path Benchmarks
-// measure`. Prints one JSON object a line.
+// measure [COUNT [NAME …]]`. Prints one JSON object a line.
 
 /// A key that no other index has, in random order.
 func key(_ index: Int) -> UInt64 {
@@ -221,7 +221,7 @@ func measureReaders(_ path: String, count: Int) throws {
   for index in 0..<count { try insert(database, index) }
   var rates: [Double] = []
   for threadCount in [1, 2, 8] {
-    let time = try seconds {
+    let time = seconds {
       DispatchQueue.concurrentPerform(iterations: threadCount) { thread in
         guard let snapshot = try? database.snapshot() else { return }
         for index in 0..<count / threadCount {
@@ -243,16 +243,19 @@ func measureReaders(_ path: String, count: Int) throws {
 let path = NSTemporaryDirectory() + "measure-\(ProcessInfo.processInfo.processIdentifier).btreekv"
 defer { try? FileManager.default.removeItem(atPath: path) }
 let count = CommandLine.arguments.dropFirst().first.flatMap { Int($0) } ?? 1_000_000
-setvbuf(stdout, nil, _IOLBF, 0)
+let measures: KeyValuePairs<String, () throws -> Void> = [
+  "snapshots": { try measureSnapshots(path, count: count) },
+  "checkpoints": { try measureCheckpointLatency(path, count: count) },
+  "opening": { try measureOpening(path, count: count) },
+  "transactions": { try measureTransactions(path, count: count) },
+  "reads": { try measureSnapshotReads(path, count: count) },
+  "ranges": { try measureRanges(path, count: count) },
+  "large": { try measureLargeValues(path) },
+  "readers": { try measureReaders(path, count: count) },
+]
+let wanted = CommandLine.arguments.dropFirst(2)
 do {
-  try measureSnapshots(path, count: count)
-  try measureCheckpointLatency(path, count: count)
-  try measureOpening(path, count: count)
-  try measureTransactions(path, count: count)
-  try measureSnapshotReads(path, count: count)
-  try measureRanges(path, count: count)
-  try measureLargeValues(path)
-  try measureReaders(path, count: count)
+  for (name, measure) in measures where wanted.isEmpty || wanted.contains(name) { try measure() }
 } catch {
   print("measure: \(error)")
   exit(1)

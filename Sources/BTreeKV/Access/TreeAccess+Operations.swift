@@ -39,19 +39,29 @@ extension TreeAccess {
     }
   }
 
-  func insert<Key: ByteString, Value: ByteString>(
-    _ entries: some Sequence<(Key, Value)>, _ durability: Database.Durability?
+  /// Stores the entries that `feed` hands over, all or none.
+  ///
+  /// - Returns: how many keys were new.
+  @usableFromInline
+  func insertMany(
+    _ durability: Database.Durability?, _ feed: (ManyInserter) throws(DatabaseError) -> Void
   ) throws(DatabaseError) -> Int {
+    let inserter = ManyInserter(self)
+    try changing(durability) { () throws(DatabaseError) in try feed(inserter) }
+    return inserter.newCount
+  }
+
+  /// `changeAtOnce` with public errors inside.
+  private func changing(
+    _ durability: Database.Durability?, _ body: () throws(DatabaseError) -> Void
+  ) throws(DatabaseError) {
     try converting { () throws(PagerError) in
       try changeAtOnce(durability) { () throws(PagerError) in
-        var newCount = 0
-        for (key, value) in entries {
-          let wasThere = try key.withBytes { (key) throws(PagerError) in
-            try value.withBytes { (value) throws(PagerError) in try put(key, value) }
-          }
-          if !wasThere { newCount += 1 }
+        do throws(DatabaseError) {
+          try body()
+        } catch {
+          throw error.cause
         }
-        return newCount
       }
     }
   }
@@ -66,19 +76,56 @@ extension TreeAccess {
     }
   }
 
-  func load<Key: ByteString, Value: ByteString>(
-    _ entries: some Sequence<(Key, Value)>
+  /// Fills the empty tree with the entries that `feed` hands over.
+  ///
+  /// - Returns: how many there were.
+  @usableFromInline
+  func loadMany(
+    _ feed: (ManyLoader) throws(DatabaseError) -> Void
   ) throws(DatabaseError) -> Int {
-    try converting { () throws(PagerError) in
-      try changeAtOnce(nil) { () throws(PagerError) in
-        guard tree.descriptor.writerRoot.height == 0 else {
-          throw PagerError(
+    var count = 0
+    try changing(nil) { () throws(DatabaseError) in
+      guard tree.descriptor.writerRoot.height == 0 else {
+        throw DatabaseError(
+          PagerError(
             .invalidArgument, "only an empty tree can be loaded; insert the entries instead",
-            path: engine.path)
-        }
-        engine.pager.commitTransactionByCheckpoint()
-        return try tree.load(entries)
+            path: engine.path))
       }
+      engine.pager.commitTransactionByCheckpoint()
+      count = try tree.load { (loader) throws(DatabaseError) in try feed(ManyLoader(loader)) }
     }
+    return count
+  }
+}
+
+/// Takes entries in any order.
+@usableFromInline
+final class ManyInserter {
+  private let access: TreeAccess
+  private(set) var newCount = 0
+
+  init(_ access: TreeAccess) { self.access = access }
+
+  @usableFromInline
+  func append(
+    _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer
+  ) throws(DatabaseError) {
+    let wasThere = try converting { () throws(PagerError) in try access.put(key, value) }
+    if !wasThere { newCount += 1 }
+  }
+}
+
+/// Takes entries in the order of their keys.
+@usableFromInline
+struct ManyLoader {
+  private let loader: UnsafeMutablePointer<TreeLoader>
+
+  init(_ loader: UnsafeMutablePointer<TreeLoader>) { self.loader = loader }
+
+  @usableFromInline
+  func append(
+    _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer
+  ) throws(DatabaseError) {
+    try converting { () throws(PagerError) in try loader.pointee.append(key, value) }
   }
 }

@@ -10,18 +10,16 @@ internal import Pager
 ///
 /// Any number of threads may use one.
 public final class ValueReader: Sendable {
-  /// Pieces of memory that hold the value's bytes, in order.
-  private struct Piece: @unchecked Sendable {
-    // Nobody writes to the memory: the value's pages are pinned.
-    let base: UnsafeRawPointer
-    let byteCount: Int
+  /// The memory that holds the value's bytes, in order.
+  private struct Pieces: @unchecked Sendable {
+    // Nobody writes to it: the value's pages are pinned, and the windows stay with the engine.
+    var list: [UnsafeRawBufferPointer] = []
   }
 
   private let access: TreeAccess
   private let small: [UInt8]
   private let large: LargeValue?
-  private let pieces: [Piece]
-  private let mappings: [Piece]
+  private let pieces: Pieces
 
   /// The number of bytes.
   public let byteCount: Int
@@ -31,8 +29,7 @@ public final class ValueReader: Sendable {
     self.access = access
     small = bytes
     large = nil
-    pieces = []
-    mappings = []
+    pieces = Pieces()
     byteCount = bytes.count
   }
 
@@ -43,38 +40,18 @@ public final class ValueReader: Sendable {
     large = value
     byteCount = value.byteCount
     let pager = access.engine.pager
-    var mappings: [Piece] = []
-    var pieces: [Piece] = []
+    var pieces = Pieces()
     var left = value.byteCount
-    do throws(PagerError) {
-      for extent in value.extents where left > 0 {
-        guard Int(extent.end) <= pager.allocator.pageCount else {
-          throw PagerError(
-            .corrupted, "a value lies beyond the end of the file", page: extent.first.rawValue)
-        }
-        let start = Int(extent.first.rawValue) * pager.pageByteCount
-        let count = extent.pageCount * pager.pageByteCount
-        let base = try pager.storage.map(byteRange: start..<start + count, writable: false)
-        mappings.append(Piece(base: base, byteCount: count))
-        pieces.append(Piece(base: base, byteCount: min(left, count)))
-        left -= min(left, count)
+    for extent in value.extents where left > 0 {
+      guard Int(extent.end) <= pager.allocator.pageCount else {
+        throw PagerError(
+          .corrupted, "a value lies beyond the end of the file", page: extent.first.rawValue)
       }
-    } catch {
-      for piece in mappings {
-        pager.storage.unmap(
-          UnsafeMutableRawPointer(mutating: piece.base), byteCount: piece.byteCount)
-      }
-      throw error
+      let count = min(left, extent.pageCount * pager.pageByteCount)
+      pieces.list += try pager.mappedPieces(of: extent, byteCount: count)
+      left -= count
     }
-    self.mappings = mappings
     self.pieces = pieces
-  }
-
-  deinit {
-    for piece in mappings {
-      access.engine.pager.storage.unmap(
-        UnsafeMutableRawPointer(mutating: piece.base), byteCount: piece.byteCount)
-    }
   }
 
   /// Lends the bytes of a part of the value, without a copy, in one piece or a few.
@@ -95,14 +72,15 @@ public final class ValueReader: Sendable {
       return
     }
     var start = 0
-    for piece in pieces {
-      let part = range.clamped(to: start..<start + piece.byteCount)
+    for piece in pieces.list {
+      let part = range.clamped(to: start..<start + piece.count)
       if !part.isEmpty {
-        let bytes = UnsafeRawBufferPointer(
-          start: piece.base + (part.lowerBound - start), count: part.count)
-        try body(bytes.bytes)
+        try body(
+          UnsafeRawBufferPointer(
+            rebasing: piece[part.lowerBound - start..<part.upperBound - start]
+          ).bytes)
       }
-      start += piece.byteCount
+      start += piece.count
     }
   }
 
@@ -131,7 +109,7 @@ public final class ValueReader: Sendable {
       var start = offset / LargeValue.chunkByteCount * LargeValue.chunkByteCount
       let first = start / LargeValue.chunkByteCount
       let last = (offset + count - 1) / LargeValue.chunkByteCount
-      try reader.forEachChunk(in: first...last) { chunk in
+      try reader.forEachChunk(in: first..<last + 1) { chunk in
         let part = (offset..<offset + count).clamped(to: start..<start + chunk.count)
         UnsafeMutableRawBufferPointer(
           rebasing: buffer[part.lowerBound - offset..<part.upperBound - offset]

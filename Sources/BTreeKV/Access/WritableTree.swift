@@ -144,11 +144,17 @@ extension WritableTree where Self: ~Copyable & ~Escapable {
   /// - Returns: how many of the keys were not there before.
   /// - Throws: as `insert`.
   /// - Complexity: O(log n) page visits an entry, and one log record.
-  @discardableResult
+  @inlinable @discardableResult
   public func insert<Key: ByteString, Value: ByteString>(
     contentsOf entries: some Sequence<(Key, Value)>, durability: Database.Durability? = nil
   ) throws(DatabaseError) -> Int {
-    try access.insert(entries, durability)
+    try access.insertMany(durability) { (inserter) throws(DatabaseError) in
+      for (key, value) in entries {
+        try key.withBytes { (key) throws(DatabaseError) in
+          try value.withBytes { (value) throws(DatabaseError) in try inserter.append(key, value) }
+        }
+      }
+    }
   }
 
   /// Removes the keys of a range as one change.
@@ -189,10 +195,16 @@ extension WritableTree where Self: ~Copyable & ~Escapable {
   /// - Returns: how many there were.
   /// - Throws: `.invalidArgument` when the tree isn't empty or the keys don't ascend; else as `insert`.
   /// - Complexity: O(bytes), at nearly the speed of writing them.
-  @discardableResult
+  @inlinable @discardableResult
   public func load<Key: ByteString, Value: ByteString>(
     ascending entries: some Sequence<(Key, Value)>
   ) throws(DatabaseError) -> Int {
-    try access.load(entries)
+    try access.loadMany { (loader) throws(DatabaseError) in
+      for (key, value) in entries {
+        try key.withBytes { (key) throws(DatabaseError) in
+          try value.withBytes { (value) throws(DatabaseError) in try loader.append(key, value) }
+        }
+      }
+    }
   }
 }

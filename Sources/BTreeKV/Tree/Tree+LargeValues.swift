@@ -85,42 +85,64 @@ struct LargeValueReader {
       page: value.extents.first?.first.rawValue)
   }
 
-  /// Hands over the value's chunks, or some of them, in order, each verified.
-  func forEachChunk(
-    in range: ClosedRange<Int>? = nil,
-    _ body: (UnsafeRawBufferPointer) throws(PagerError) -> Void
-  ) throws(PagerError) {
+  /// Reads the checksums of the chunks.
+  private func readChecksums() throws(PagerError) -> [UInt64] {
     let chunkCount = LargeValue.chunkCount(value.byteCount)
-    let table = UnsafeMutableRawBufferPointer.allocate(
-      byteCount: max(8, chunkCount * 8), alignment: 8)
-    let room = UnsafeMutableRawBufferPointer.allocate(
-      byteCount: min(value.byteCount, LargeValue.chunkByteCount), alignment: 8)
-    defer {
-      table.deallocate()
-      room.deallocate()
-    }
-    if chunkCount > 1 {
-      try read(into: table, at: LargeValue.tableOffset(value.byteCount))
-      guard checksum64(UnsafeRawBufferPointer(table), seed: 0) == value.checksum else {
-        throw damage
+    // A value of one chunk has no table: its reference has the sum of the chunk's sum.
+    guard chunkCount > 1 else { return [] }
+    var failure: PagerError?
+    let sums = [UInt64](unsafeUninitializedCapacity: chunkCount) { room, count in
+      do throws(PagerError) {
+        try read(
+          into: UnsafeMutableRawBufferPointer(room), at: LargeValue.tableOffset(value.byteCount))
+        count = chunkCount
+      } catch {
+        failure = error
       }
     }
-    for index in range ?? 0...max(0, chunkCount - 1) where index < chunkCount {
+    if let failure { throw failure }
+    guard sums.withUnsafeBytes({ checksum64($0, seed: 0) }) == value.checksum else { throw damage }
+    return sums
+  }
+
+  private func check(
+    _ chunk: UnsafeRawBufferPointer, _ index: Int, _ sums: [UInt64]
+  ) throws(PagerError) {
+    let sum = checksum64(chunk, seed: UInt64(index))
+    let isRight =
+      sums.isEmpty
+      ? withUnsafeBytes(of: sum) { checksum64($0, seed: 0) } == value.checksum
+      : sums[index] == sum
+    if !isRight { throw damage }
+  }
+
+  /// Reads the whole value, each chunk verified.
+  func readAll(into room: UnsafeMutableRawBufferPointer) throws(PagerError) {
+    let sums = try readChecksums()
+    try read(into: room, at: 0)
+    for (index, start) in stride(from: 0, to: value.byteCount, by: LargeValue.chunkByteCount)
+      .enumerated()
+    {
+      let end = min(value.byteCount, start + LargeValue.chunkByteCount)
+      try check(UnsafeRawBufferPointer(rebasing: room[start..<end]), index, sums)
+    }
+  }
+
+  /// Hands over the value's chunks, or some of them, in order, each verified.
+  func forEachChunk(
+    in range: Range<Int>? = nil,
+    _ body: (UnsafeRawBufferPointer) throws(PagerError) -> Void
+  ) throws(PagerError) {
+    let sums = try readChecksums()
+    let room = UnsafeMutableRawBufferPointer.allocate(
+      byteCount: min(value.byteCount, LargeValue.chunkByteCount), alignment: 8)
+    defer { room.deallocate() }
+    for index in range ?? 0..<LargeValue.chunkCount(value.byteCount) {
       let start = index * LargeValue.chunkByteCount
       let count = min(LargeValue.chunkByteCount, value.byteCount - start)
       let chunk = UnsafeMutableRawBufferPointer(rebasing: room[..<count])
       try read(into: chunk, at: start)
-      let sum = checksum64(UnsafeRawBufferPointer(chunk), seed: UInt64(index))
-      if chunkCount > 1 {
-        guard table.loadUnaligned(fromByteOffset: index * 8, as: UInt64.self) == sum else {
-          throw damage
-        }
-      } else {
-        table.storeBytes(of: sum, as: UInt64.self)
-        guard checksum64(UnsafeRawBufferPointer(table), seed: 0) == value.checksum else {
-          throw damage
-        }
-      }
+      try check(UnsafeRawBufferPointer(chunk), index, sums)
       try body(UnsafeRawBufferPointer(chunk))
     }
   }
@@ -150,12 +172,13 @@ extension Tree {
 
   /// Syncs the bytes of a value before the log names them, if that is needed.
   ///
-  /// A large value must be on the medium by then, or else a restart would have to read it all to
-  /// know whether it is whole (rule B5). Under `.sync` that holds for each value, since making the
-  /// record durable does nothing for the bytes that it names.
+  /// A value beyond 1 MiB must be on the medium by then, or else a restart would have to read it all
+  /// to know whether it is whole (rule B5). Others go with the sync of the record.
   func makeDurable(valueOf byteCount: Int, inTransaction: Bool) throws(PagerError) {
-    guard pager.log != nil, byteCount > 1 << 20 || pager.options.durability == .sync else { return }
-    if inTransaction {
+    guard let log = pager.log else { return }
+    if byteCount <= 1 << 20 {
+      log.noteUnsyncedValues()
+    } else if inTransaction {
       pager.noteUnsyncedValues()
     } else {
       try pager.poisoning { () throws(PagerError) in try pager.storage.synchronize() }
@@ -255,14 +278,21 @@ extension Tree {
   /// All bytes of a large value; the caller pins it.
   func load(_ value: LargeValue) throws(PagerError) -> [UInt8] {
     let reader = LargeValueReader(value, storage: pager.storage, pageByteCount: pageByteCount)
-    var bytes: [UInt8] = []
     // The length was checked against the pages that the reference names, and these against the file.
     for extent in value.extents where Int(extent.end) > pager.allocator.pageCount {
       throw PagerError(
         .corrupted, "a value lies beyond the end of the file", page: extent.first.rawValue)
     }
-    bytes.reserveCapacity(value.byteCount)
-    try reader.forEachChunk { bytes.append(contentsOf: $0) }
+    var failure: PagerError?
+    let bytes = [UInt8](unsafeUninitializedCapacity: value.byteCount) { room, count in
+      do throws(PagerError) {
+        try reader.readAll(into: UnsafeMutableRawBufferPointer(room))
+        count = value.byteCount
+      } catch {
+        failure = error
+      }
+    }
+    if let failure { throw failure }
     return bytes
   }
 }

@@ -3,29 +3,36 @@ internal import Pager
 // Building a tree from the bottom up, from entries that come in order. In a transaction.
 
 extension Tree {
-  /// Fills the tree, which is empty, with entries in ascending order of their keys.
+  /// Fills the tree, which is empty, with entries that come in ascending order of their keys.
   ///
+  /// - Parameter feed: hands over the entries, one after the other.
   /// - Returns: how many there were.
-  func load<Key: ByteString, Value: ByteString>(
-    _ pairs: some Sequence<(Key, Value)>
-  ) throws(PagerError) -> Int {
-    let loader = TreeLoader(self)
-    for (key, value) in pairs {
-      try key.withBytes { (key) throws(PagerError) in
-        try value.withBytes { (value) throws(PagerError) in try loader.append(key, value) }
-      }
+  func load(
+    _ feed: (UnsafeMutablePointer<TreeLoader>) throws(DatabaseError) -> Void
+  ) throws(DatabaseError) -> Int {
+    // Behind a pointer: a captured variable would be checked at each access.
+    let loader = UnsafeMutablePointer<TreeLoader>.allocate(capacity: 1)
+    loader.initialize(to: TreeLoader(self))
+    defer {
+      loader.pointee.deallocate()
+      loader.deinitialize(count: 1)
+      loader.deallocate()
     }
-    let root = try loader.finish()
-    guard root.count > 0 else { return 0 }
-    pager.publishLatch.withLock { pager.publish(descriptor, root: root) }
-    _ = pager.noteInTransaction(entryByteCount: 0)
-    writer.pointee.changeCount &+= 1
-    return root.count
+    try feed(loader)
+    return try converting { () throws(PagerError) in
+      let root = try loader.pointee.finish()
+      guard root.count > 0 else { return 0 }
+      pager.publishLatch.withLock { pager.publish(descriptor, root: root) }
+      _ = pager.noteInTransaction(entryByteCount: 0)
+      writer.pointee.changeCount &+= 1
+      return root.count
+    }
   }
 }
 
 /// Gathers entries until they fill a page, and pages until they fill one above.
-final class TreeLoader {
+@usableFromInline
+struct TreeLoader {
   private let tree: Tree
   private var count = 0
 
@@ -41,7 +48,6 @@ final class TreeLoader {
   /// What these take in a page with the prefix below.
   private var byteCount = 0
   private var prefixLength = 0
-  private var lastKey: [UInt8] = []
 
   /// A level of inner pages: the children of the page to come.
   private struct Level {
@@ -58,11 +64,11 @@ final class TreeLoader {
     arena = .allocate(byteCount: 4 * tree.pageByteCount, alignment: 16)
   }
 
-  deinit { arena.deallocate() }
+  func deallocate() { arena.deallocate() }
 
   // MARK: Leaves
 
-  func append(
+  mutating func append(
     _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer
   ) throws(PagerError) {
     guard key.count <= tree.maximumKeyByteCount else {
@@ -70,11 +76,9 @@ final class TreeLoader {
         .keyTooLong, "a key is longer than a quarter of a page",
         expected: UInt64(tree.maximumKeyByteCount), found: UInt64(key.count))
     }
-    if count > 0, lastKey.withUnsafeBytes({ Node.compare($0, key) >= 0 }) {
+    if let last = pairs.last, Node.compare(bytes(last.key), key) >= 0 {
       throw PagerError(.invalidArgument, "the keys to load do not ascend at number \(count)")
     }
-    lastKey.removeAll(keepingCapacity: true)
-    lastKey.append(contentsOf: key)
     if tree.isInline(key: key.count, value: value.count) {
       try add(key, value, isLarge: false)
     } else {
@@ -88,7 +92,7 @@ final class TreeLoader {
     count += 1
   }
 
-  private func add(
+  private mutating func add(
     _ key: UnsafeRawBufferPointer, _ payload: UnsafeRawBufferPointer, isLarge: Bool
   ) throws(PagerError) {
     while !pairs.isEmpty, !hasRoom(key, payload, isLarge) { try closeLeaf(before: key) }
@@ -111,7 +115,7 @@ final class TreeLoader {
   }
 
   /// Whether the leaf can take the entry; counts it if so.
-  private func hasRoom(
+  private mutating func hasRoom(
     _ key: UnsafeRawBufferPointer, _ payload: UnsafeRawBufferPointer, _ isLarge: Bool
   ) -> Bool {
     let common = min(prefixLength, commonPrefixLength(of: key))
@@ -151,7 +155,7 @@ final class TreeLoader {
 
   /// Builds a leaf of the entries so far, or of as many as fit with the prefix that the next key
   /// leaves them.
-  private func closeLeaf(before next: UnsafeRawBufferPointer?) throws(PagerError) {
+  private mutating func closeLeaf(before next: UnsafeRawBufferPointer?) throws(PagerError) {
     let entries = tree.entries
     entries.removeAll()
     for pair in pairs {
@@ -176,10 +180,14 @@ final class TreeLoader {
   }
 
   /// Makes the entries from `first` on the beginning of the next leaf.
-  private func keep(from first: Int) {
+  private mutating func keep(from first: Int) {
+    byteCount = 0
+    if first == pairs.count {
+      pairs.removeAll(keepingCapacity: true)
+      return
+    }
     let rest = pairs[first...]
     pairs = []
-    byteCount = 0
     guard let start = rest.first?.key.lowerBound, let base = arena.baseAddress else { return }
     base.copyMemory(from: base + start, byteCount: arenaEnd - start)
     arenaEnd -= start
@@ -209,7 +217,9 @@ final class TreeLoader {
 
   // MARK: Inner pages
 
-  private func addChild(_ child: PageReference, key: [UInt8], level: Int) throws(PagerError) {
+  private mutating func addChild(_ child: PageReference, key: [UInt8], level: Int)
+    throws(PagerError)
+  {
     if level == levels.count { levels.append(Level()) }
     levels[level].children.append((key, child))
     // Two children are kept back, so that the last page has them at least.
@@ -236,7 +246,7 @@ final class TreeLoader {
   }
 
   /// Builds an inner page of the first children of a level.
-  private func closePage(_ level: Int, _ count: Int) throws(PagerError) {
+  private mutating func closePage(_ level: Int, _ count: Int) throws(PagerError) {
     let children = levels[level].children
     let upper = count < children.count ? children[count].key : nil
     fill(children[..<count])
@@ -249,7 +259,7 @@ final class TreeLoader {
   }
 
   /// Builds the pages that are not full.
-  func finish() throws(PagerError) -> TreeRoot {
+  mutating func finish() throws(PagerError) -> TreeRoot {
     if count == 0 { return .empty }
     while !pairs.isEmpty { try closeLeaf(before: nil) }
     var level = 0

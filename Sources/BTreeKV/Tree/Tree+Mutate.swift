@@ -36,6 +36,7 @@ extension Tree {
   @inline(__always)
   func mutate(_ mutation: Mutation) throws(PagerError) -> Outcome {
     if pager.hasOrphans { try pager.settle(limit: 16) }
+    if isInTransaction, let outcome = try mutateInTransaction(mutation) { return outcome }
     while true {
       guard let visit = try leaf(for: mutation.key, root: writerRoot) else {
         guard mutation.payload != nil else { return Outcome(wasThere: false) }
@@ -49,6 +50,72 @@ extension Tree {
       if let fast { return fast }
       if let slow = try mutateSlowly(mutation) { return slow }
     }
+  }
+
+  /// Changes a leaf of a transaction in place, or, if others may see it, by a copy that takes its
+  /// place in a parent which only the transaction sees: what most changes come to.
+  ///
+  /// - Returns: nil when the change needs something else.
+  private func mutateInTransaction(_ mutation: Mutation) throws(PagerError) -> Outcome? {
+    var parent: (page: PageReference, version: PagePool.Version, index: Int)?
+    let visit = try descend(root: writerRoot, to: mutation.key) { node, key in
+      node.childIndex(for: key, pageByteCount: pageByteCount)
+    } visit: { page, version, index, level in
+      if level == 1 { parent = (page, version, index) }
+    }
+    guard let visit else { return nil }
+    let leaf = node(visit.page.id)
+    // Only the writer changes what it reads here; a page may only be evicted.
+    let youngestPin = pager.youngestPinOfTransaction
+    let isOld = !(youngestPin < leaf.epoch)
+    guard pool.endRead(visit.page.id, visit.version) else { return nil }
+    if !isOld {
+      guard pool.lockExclusive(visit.page.id, visit.version) else { return nil }
+      return try mutateInPlace(mutation, visit.page)
+    }
+    guard let parent,
+      youngestPin < parent.page.epoch, pool.lockShared(visit.page.id, visit.version)
+    else { return nil }
+    defer { pool.unlock(shared: visit.page.id) }
+    let (index, isFound) = leaf.lowerBound(
+      of: mutation.key, isLeaf: true, pageByteCount: pageByteCount)
+    if mutation.payload == nil, !isFound { return Outcome(wasThere: false) }
+    guard fits(mutation, leaf, index, isFound) else { return nil }
+    let entry = logEntry(mutation)
+    try reserveLog(entry.byteCount)
+    let new = PageReference(
+      id: try pager.allocator.allocatePage(), epoch: pager.epochOfTransaction)
+    do throws(PagerError) {
+      try pool.makeResident(newPage: new.id)
+    } catch {
+      try? pager.allocator.free(Extent(first: new.id, pageCount: 1))
+      throw error
+    }
+    guard pool.lockExclusive(parent.page.id, parent.version) else {
+      pool.discard(held: new.id)
+      try? pager.allocator.free(Extent(first: new.id, pageCount: 1))
+      return nil
+    }
+    let copy = node(new.id)
+    copy.copy(from: leaf, id: new.id, epoch: new.epoch, pageByteCount: pageByteCount)
+    pager.publishLatch.lock()
+    appendLog(entry)
+    if isFound { unlinkLargeValue(of: leaf, index) }
+    apply(mutation, to: copy, index, isFound)
+    let holder = node(parent.page.id)
+    Node.withChild(new) { holder.overwritePayload(at: parent.index, with: $0, isLeaf: false) }
+    pager.link(new.id)
+    pager.noteDirty(new.id)
+    pager.noteDirty(parent.page.id)
+    if mutation.isLarge { linkLargeValue(mutation) }
+    pager.publish(descriptor, countChange: mutation.payload == nil ? -1 : isFound ? 0 : 1)
+    // The old leaf is older than the transaction: others see it, or may.
+    _ = pager.unlink(visit.page)
+    pager.publishLatch.unlock()
+    pool.unlockExclusive(parent.page.id)
+    pool.unlockExclusive(new.id)
+    writer.pointee.lastInsert = (new.id, index)
+    return Outcome(wasThere: isFound)
   }
 
   /// Changes a leaf that is held exclusively, when the change fits and the leaf is young enough.

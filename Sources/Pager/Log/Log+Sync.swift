@@ -30,13 +30,16 @@ extension Log {
       }
       isSyncing = true
       syncLock.unlock()
+      // First the flag, then the target: the bytes of a value are written before the flag is set,
+      // and that before a record names them.
+      let hasValues = hasUnsyncedValues.exchange(false, ordering: .acquiringAndReleasing)
       let target = endLSN
       var failure: PagerError?
       do throws(PagerError) {
         if isMapped {
           try storage.synchronize()
         } else {
-          try writeOut(upTo: target)
+          try writeOut(upTo: target, withValues: hasValues)
         }
       } catch {
         failure = error
@@ -66,8 +69,17 @@ extension Log {
     if durableLSN < lsn { durable.store(lsn.rawValue, ordering: .releasing) }
   }
 
-  /// Writes the buffered bytes up to `target` through the synchronous descriptor.
-  private func writeOut(upTo target: LogSequenceNumber) throws(PagerError) {
+  /// Notes that value bytes were written which a record to come names: the sync that makes the
+  /// record durable then is one of the file, which takes them along.
+  package func noteUnsyncedValues() {
+    hasUnsyncedValues.store(true, ordering: .releasing)
+  }
+
+  /// Writes the buffered bytes up to `target` through the synchronous descriptor, or together with
+  /// value bytes through the other one.
+  private func writeOut(
+    upTo target: LogSequenceNumber, withValues: Bool
+  ) throws(PagerError) {
     struct Piece {
       var bytes: UnsafeRawBufferPointer
       var place: Int
@@ -89,6 +101,11 @@ extension Log {
           place: Int(segment.extent.first.rawValue) * pageByteCount + start)
       }
     }
-    for piece in pieces { try storage.writeDurably(piece.bytes, at: piece.place) }
+    if withValues {
+      for piece in pieces { try storage.write(piece.bytes, at: piece.place) }
+      try storage.synchronize()
+    } else {
+      for piece in pieces { try storage.writeDurably(piece.bytes, at: piece.place) }
+    }
   }
 }

@@ -54,6 +54,8 @@ public final class Log: @unchecked Sendable {
   var isSyncing = false
   let syncError = Locked<PagerError?>(nil)
   let failureCell: FailureCell
+  /// Whether value bytes were written, but not synced, that a record names or will.
+  let hasUnsyncedValues = Atomic<Bool>(false)
   /// How many threads wait for a sync: the checkpoint then writes in small pieces.
   let waiterCount = Atomic<Int>(0)
 

@@ -6,8 +6,8 @@ struct OpenTransaction {
   struct Level {
     /// The epoch that it can go back to.
     var pin: Epoch
-    /// Pages that it made and that are still there.
-    var made: Set<PageID> = []
+    /// Pages that it made, some of which may be gone again or be here twice: `owned` tells.
+    var made: [PageID] = []
     /// Runs of value bytes that it made.
     var madeValues: [Extent] = []
     /// What the transaction had come to when the level began.
@@ -20,6 +20,8 @@ struct OpenTransaction {
 
   var isOpen = false
   var levels: [Level] = []
+  /// The pages that the transaction made and that are still there.
+  private var owned = PageBitmap()
   /// The trees that it has changed; their state's `working` is in force.
   var touched: [TreeDescriptor] = []
   /// What it no longer refers to but a pin, a savepoint or the log may.
@@ -32,13 +34,33 @@ struct OpenTransaction {
   /// Whether it wrote value bytes that must be synced before the log names them.
   var hasUnsyncedValues = false
 
+  /// Notes a page that the transaction made.
+  mutating func link(_ page: PageID) {
+    let index = Int(page.rawValue)
+    owned.grow(toPageCount: index + 1)
+    owned.set(true, index..<index + 1)
+    levels[levels.count - 1].made.append(page)
+  }
+
   /// Notes a page that the transaction no longer refers to.
   ///
   /// - Returns: whether it is free at once, since nobody else ever saw it.
   mutating func unlink(_ entry: Unlinked) -> Bool {
-    if levels[levels.count - 1].made.remove(entry.extent.first) != nil { return true }
+    if levels[levels.count - 1].pin < entry.birth {
+      let index = Int(entry.extent.first.rawValue)
+      owned.set(false, index..<index + 1)
+      return true
+    }
     unlinked.append(entry)
     return false
+  }
+
+  /// The pages that a level made and that are still there, each once; they are disowned.
+  mutating func takeOwned(_ made: [PageID]) -> [PageID] {
+    made.filter { page in
+      let index = Int(page.rawValue)
+      return owned.set(false, index..<index + 1) == 1
+    }
   }
 }
 

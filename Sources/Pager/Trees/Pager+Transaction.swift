@@ -37,6 +37,16 @@ extension Pager {
     transactionThread.store(SystemCalls.currentThread, ordering: .relaxed)
   }
 
+  /// What the transaction made after this, it changes in place; for the writer.
+  package var youngestPinOfTransaction: Epoch {
+    transaction.pointee.levels[transaction.pointee.levels.count - 1].pin
+  }
+
+  /// The epoch in which the transaction's new pages are born; for the writer.
+  ///
+  /// It can't move on meanwhile: whoever pins shares the transaction's pin.
+  package var epochOfTransaction: Epoch { published.pointee.epoch }
+
   /// Makes a tree part of the transaction, before its first change.
   package func touch(_ tree: TreeDescriptor) {
     if tree.state.pointee.isTouched { return }
@@ -122,7 +132,7 @@ extension Pager {
     for level in transaction.pointee.levels.reversed() {
       published.pointee.committedPin = nil
       releasePinLocked(level.pin)
-      for page in level.made {
+      for page in transaction.pointee.takeOwned(level.made) {
         published.pointee.spaceChanges.append(
           SpaceChange(extent: Extent(first: page, pageCount: 1), isUsed: true))
       }
@@ -174,7 +184,7 @@ extension Pager {
 
   /// Frees what a level made: nobody else ever saw it.
   private func giveBack(_ level: OpenTransaction.Level) {
-    for page in level.made {
+    for page in transaction.pointee.takeOwned(level.made) {
       pool.discard(page)
       // What was made can't fail to be given back.
       try? allocator.free(Extent(first: page, pageCount: 1))
@@ -208,7 +218,7 @@ extension Pager {
   package func endSavepoint() {
     guard let level = transaction.pointee.levels.popLast() else { return }
     let last = transaction.pointee.levels.count - 1
-    transaction.pointee.levels[last].made.formUnion(level.made)
+    transaction.pointee.levels[last].made.append(contentsOf: level.made)
     transaction.pointee.levels[last].madeValues.append(contentsOf: level.madeValues)
     releaseSavepoint(level.pin)
   }
