@@ -107,8 +107,17 @@ import Testing
     var large: UInt32
   }
 
+  private struct Wordy: StorableValue {
+    static var codingTag: String { String(repeating: "w", count: 600) }
+    func encodeValue(into encoder: inout ByteEncoder) {}
+    static func decodeValue(from decoder: inout ByteDecoder) -> Wordy { Wordy() }
+  }
+
   @Test func codingsThatCannotBe() throws {
     let database = try openDatabase(in: MemoryStorage())
+    expect(.invalidArgument, "a long tag") {
+      _ = try database.tree("t", of: Int.self, Wordy.self)
+    }
     expect(.invalidArgument, "padding") {
       _ = try database.tree("t", of: Int.self, Padded.self)
     }

@@ -5,7 +5,8 @@ public protocol CodingTagged: Sendable {
   /// A typed tree notes the tags of its keys and values, so that opening it as something else is an
   /// error and not nonsense. So types with the same tag must be stored alike, and a tag must stay
   /// as it is while files have it. The tags of this library are in `docs/FILE-FORMAT.md`; choose
-  /// others for your own codings, without parentheses, commas and question marks.
+  /// others for your own codings, without parentheses, commas, question marks and
+  /// arrows, and short: those of a tree have 512 bytes together.
   static var codingTag: String { get }
 }
 

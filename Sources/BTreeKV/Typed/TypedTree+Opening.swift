@@ -1,6 +1,9 @@
 internal import Pager
 
 extension Engine {
+  /// So that a record of the catalogue, with its key, always fits in a page.
+  static let maximumTypeTagByteCount = 512
+
   /// What the catalogue notes of these types, whose codings are checked the first time.
   func typeTag<Key: OrderedKey, Value: StorableValue>(
     _ key: Key.Type, _ value: Value.Type
@@ -9,6 +12,9 @@ extension Engine {
     if let known = typeTags.withLock({ $0[types] }) { return known }
     try Value.checkCoding()
     let tag = "\(Key.codingTag)→\(Value.codingTag)"
+    guard tag.utf8.count <= Self.maximumTypeTagByteCount else {
+      throw ByteEncoder.unstorable("the tags of its codings take \(tag.utf8.count) bytes together")
+    }
     typeTags.withLock { $0[types] = tag }
     return tag
   }

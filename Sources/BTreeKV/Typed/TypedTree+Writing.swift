@@ -1,5 +1,3 @@
-internal import Pager
-
 extension TypedWritableTree where Self: ~Copyable & ~Escapable {
   /// Stores a value under a key, in place of the one that was there.
   ///
@@ -140,15 +138,18 @@ extension TypedWritableTree where Self: ~Copyable & ~Escapable {
   /// - Returns: how many of the keys were not there before.
   /// - Throws: as `insert`.
   /// - Complexity: O(log n) page visits an entry, and one log record.
-  @discardableResult
+  @inlinable @discardableResult
   public func insert(
     contentsOf entries: some Sequence<(Key, Value)>, durability: Database.Durability? = nil
   ) throws(DatabaseError) -> Int {
-    let encoded = EncodedEntries(entries)
-    return try access.atOnce(durability) { (access) throws(DatabaseError) in
-      let count = try access.insert(encoded, durability)
-      try encoded.outcome.check()
-      return count
+    try access.insertMany(durability) { (inserter) throws(DatabaseError) in
+      for (key, value) in entries {
+        try key.withEncodedKey { (key) throws(DatabaseError) in
+          try value.withEncodedValue { (value) throws(DatabaseError) in
+            try inserter.append(key, value)
+          }
+        }
+      }
     }
   }
 
@@ -164,15 +165,18 @@ extension TypedWritableTree where Self: ~Copyable & ~Escapable {
   /// - Throws: `.invalidArgument` when the tree isn't empty or the keys don't ascend; else as `insert`.
   ///   Then nothing has changed.
   /// - Complexity: O(bytes), at nearly the speed of writing them.
-  @discardableResult
+  @inlinable @discardableResult
   public func load(
     ascending entries: some Sequence<(Key, Value)>
   ) throws(DatabaseError) -> Int {
-    let encoded = EncodedEntries(entries)
-    return try access.atOnce(nil) { (access) throws(DatabaseError) in
-      let count = try access.load(encoded)
-      try encoded.outcome.check()
-      return count
+    try access.loadMany { (loader) throws(DatabaseError) in
+      for (key, value) in entries {
+        try key.withEncodedKey { (key) throws(DatabaseError) in
+          try value.withEncodedValue { (value) throws(DatabaseError) in
+            try loader.append(key, value)
+          }
+        }
+      }
     }
   }
 
@@ -220,74 +224,5 @@ extension TypedWritableTree where Self: ~Copyable & ~Escapable {
   private func encoded(_ value: Value?) throws(DatabaseError) -> [UInt8]? {
     guard let value else { return nil }
     return try value.encodedValue()
-  }
-}
-
-/// Typed entries as bytes; it ends where a value can't be stored, and notes that.
-struct EncodedEntries<Key: OrderedKey, Value: StorableValue, Base: Sequence>: Sequence
-where Base.Element == (Key, Value) {
-  let base: Base
-  let outcome = SequenceOutcome()
-
-  init(_ base: Base) { self.base = base }
-
-  func makeIterator() -> Iterator { Iterator(base: base.makeIterator(), outcome: outcome) }
-
-  struct Iterator: IteratorProtocol {
-    var base: Base.Iterator
-    let outcome: SequenceOutcome
-
-    mutating func next() -> (EncodedKey<Key>, [UInt8])? {
-      guard let (key, value) = base.next() else { return nil }
-      do throws(DatabaseError) {
-        return (EncodedKey(key: key), try value.encodedValue())
-      } catch {
-        outcome.note(error)
-        return nil
-      }
-    }
-  }
-}
-
-/// A key that lends its encoding.
-struct EncodedKey<Key: OrderedKey>: ByteString {
-  let key: Key
-
-  func withBytes<R, E: Error>(
-    _ body: (UnsafeRawBufferPointer) throws(E) -> R
-  ) throws(E) -> R {
-    try key.withEncodedKey(body)
-  }
-}
-
-extension TreeAccess {
-  /// Runs several operations on this tree so that either all of them have an effect or none.
-  func atOnce<R>(
-    _ durability: Database.Durability?, _ body: (TreeAccess) throws(DatabaseError) -> R
-  ) throws(DatabaseError) -> R {
-    try converting { () throws(PagerError) in
-      switch mode {
-      case .live:
-        return try engine.changeAtOnce(durability) { () throws(PagerError) in
-          let state = TransactionState(engine)
-          defer { state.end() }
-          return try unwrapping(TreeAccess(engine, tree, .transaction(state)), body)
-        }
-      case .snapshot:
-        throw PagerError(.readOnly, "a snapshot cannot be changed", path: engine.path)
-      case .transaction(let transaction):
-        return try transaction.inSavepoint { () throws(PagerError) in try unwrapping(self, body) }
-      }
-    }
-  }
-
-  private func unwrapping<R>(
-    _ access: TreeAccess, _ body: (TreeAccess) throws(DatabaseError) -> R
-  ) throws(PagerError) -> R {
-    do throws(DatabaseError) {
-      return try body(access)
-    } catch {
-      throw error.cause
-    }
   }
 }
