@@ -219,6 +219,19 @@ import Testing
       try require(error.code == .corrupted, "\(context): \(error)")
       problems.append("\(error)")
     }
+    // A lazy sequence comes to the end, or says why not.
+    for entries in [database.range(), database.range().reversed()] {
+      var index = 0
+      for (key, value) in entries {
+        try require(
+          equalBytes(value, model.lookup(key)), "\(context): \(hex(key)) in a sequence")
+        index += 1
+      }
+      let failure = entries.failure
+      try require(
+        index == model.count && failure == nil || failure?.code == .corrupted,
+        "\(context): a sequence of \(index) entries, and \(String(describing: failure))")
+    }
     do {
       let report = try database.verify()
       try require(
