@@ -26,7 +26,8 @@ extension Node {
     let slotsEnd = Self.slotsOffset + other.count * Self.slotByteCount
     let heapStart = other.heapStart
     base.copyMemory(from: other.base, byteCount: slotsEnd)
-    (base + heapStart).copyMemory(from: other.base + heapStart, byteCount: pageByteCount - heapStart)
+    (base + heapStart).copyMemory(
+      from: other.base + heapStart, byteCount: pageByteCount - heapStart)
     base.storeBytes(of: id.rawValue, toByteOffset: PageHeader.idOffset, as: UInt64.self)
     base.storeBytes(of: epoch.rawValue, toByteOffset: PageHeader.epochOffset, as: UInt64.self)
   }

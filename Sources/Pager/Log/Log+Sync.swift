@@ -61,9 +61,10 @@ extension Log {
     syncLock.unlock()
   }
 
-  /// Lets those come who were in the last group: they are on their way with their next change, and
-  /// would otherwise wait for this sync and the next. Bounded by a part of what a sync takes; who
-  /// commits alone does not wait.
+  /// Lets those come who were in the last group.
+  ///
+  /// They are on their way with their next change, and would otherwise wait for this sync and the
+  /// next. Bounded by a part of what a sync takes; who commits alone does not wait.
   ///
   /// - Returns: when it was over.
   private func gather(_ expected: Int, patienceNanoseconds: UInt64) -> UInt64 {
