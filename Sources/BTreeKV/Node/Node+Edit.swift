@@ -20,8 +20,14 @@ extension Node {
   }
 
   /// Makes this page a copy of another, under its own id and a new epoch.
+  ///
+  /// The gap between slots and cells is not copied.
   func copy(from other: Node, id: PageID, epoch: Epoch, pageByteCount: Int) {
-    base.copyMemory(from: other.base, byteCount: pageByteCount)
+    let slotsEnd = Self.slotsOffset + other.count * Self.slotByteCount
+    let heapStart = other.heapStart
+    base.copyMemory(from: other.base, byteCount: slotsEnd)
+    (base + heapStart).copyMemory(
+      from: other.base + heapStart, byteCount: pageByteCount - heapStart)
     base.storeBytes(of: id.rawValue, toByteOffset: PageHeader.idOffset, as: UInt64.self)
     base.storeBytes(of: epoch.rawValue, toByteOffset: PageHeader.epochOffset, as: UInt64.self)
   }

@@ -208,7 +208,7 @@ extension Pager {
   ///
   /// Writers wait at four times as much, so that a restart replays a few seconds of work at most
   /// (rule B8).
-  @usableFromInline static var softMutationLimit: Int { 400_000 }
+  @usableFromInline static var softMutationLimit: Int { 250_000 }
 
   func setLogLimit(from cut: LogSequenceNumber) {
     logLimit.store(
