@@ -31,8 +31,8 @@ extension Database {
   ///
   /// Reads go on meanwhile; writes and checkpoints wait.
   ///
-  /// - Parameter progress: told now and then how far it is. It must not write to the database, which
-  ///   waits for the verification.
+  /// - Parameter progress: told now and then how far it is. Writes to the database throw
+  ///   `.nestedTransaction` there, and a checkpoint would wait for the verification.
   /// - Returns: what was found. Damage is a problem in the report, not an error.
   /// - Throws: `.closed`, `.inputOutput`.
   /// - Complexity: O(file).
@@ -60,7 +60,7 @@ private struct Verification {
   let pager: Pager
   let progress: ((VerifyProgress) -> Void)?
   var report = VerifyReport()
-  var reached = PageSet()
+  var reached: PageSet
   var previousKey: [UInt8]?
   let total: Int
 
@@ -70,6 +70,7 @@ private struct Verification {
     pager = engine.pager
     self.progress = progress
     total = pager.allocator.pageCount
+    reached = PageSet(pageCount: total)
   }
 
   mutating func run() throws(PagerError) {
@@ -82,8 +83,11 @@ private struct Verification {
     if report.isSound {
       for problem in pager.spaceProblems(treePages: reached) { report.note(problem) }
     }
-    progress?(VerifyProgress(pagesChecked: total, pagesTotal: total))
+    tell(VerifyProgress(pagesChecked: total, pagesTotal: total))
   }
+
+  /// Tells how far it is; a write from there would wait for this for ever, so it throws.
+  private func tell(_ how: VerifyProgress) { pager.callingOut { progress?(how) } }
 
   private mutating func checkTree(_ root: TreeRoot) throws(PagerError) {
     previousKey = nil
@@ -132,10 +136,10 @@ private struct Verification {
   ) throws(PagerError) {
     report.pageCount += 1
     if report.pageCount % 256 == 0 {
-      progress?(VerifyProgress(pagesChecked: report.pageCount, pagesTotal: total))
+      tell(VerifyProgress(pagesChecked: report.pageCount, pagesTotal: total))
     }
     guard reached.insert(Extent(first: page.id, pageCount: 1)) else {
-      report.note("page \(page.id) is referred to twice")
+      report.note("page \(page.id) is referred to twice, or lies behind the file")
       return
     }
     let copy = UnsafeMutableRawBufferPointer.allocate(
@@ -224,7 +228,9 @@ private struct Verification {
         continue
       }
       for extent in value.extents where !reached.insert(extent) {
-        report.note("page \(extent.first): the pages of a value are referred to twice")
+        report.note(
+          "page \(extent.first): the pages of a value are referred to twice, or lie behind the file"
+        )
       }
       do throws(PagerError) {
         let reader = LargeValueReader(
