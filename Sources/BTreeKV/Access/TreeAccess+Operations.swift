@@ -27,6 +27,8 @@ extension TreeAccess {
         let old = try current(key)
         let new = engine.pager.callingOut { body(old) }
         guard new != old else { return new }
+        // The closure may have dropped the tree through the transaction.
+        try checkNotDropped()
         if let new {
           _ = try new.span.bytes.withUnsafeBytes { (bytes) throws(PagerError) in
             try put(key, bytes)

@@ -27,10 +27,13 @@ public struct NamedTree: WritableTree, Sendable {
 
   /// The tree as a transaction of its database sees it.
   ///
-  /// - Parameter transaction: one that is under way.
+  /// - Parameter transaction: one of the same `Database` that is under way; of another one, whose
+  ///   trees have other numbers, it is a programming error and traps.
   @_lifetime(borrow transaction)
   public func access(in transaction: borrowing Transaction) -> TransactionTree {
-    TransactionTree(transaction.state, id)
+    precondition(
+      transaction.state.engine === database.engine, "the transaction is of another database")
+    return TransactionTree(transaction.state, id)
   }
 }
 

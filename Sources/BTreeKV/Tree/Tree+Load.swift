@@ -16,6 +16,11 @@ extension Tree {
       }
     }
     let root = try loader.finish()
+    // The sequence is the caller's code, and may have changed the tree through the transaction.
+    guard descriptor.writerRoot.height == 0, !pager.hasDropped(descriptor) else {
+      throw PagerError(
+        .invalidArgument, "the tree was changed while it was loaded", path: pager.storage.path)
+    }
     guard root.count > 0 else { return 0 }
     pager.publishLatch.withLock { pager.publish(descriptor, root: root) }
     _ = pager.noteInTransaction(entryByteCount: 0)
