@@ -3,15 +3,12 @@ import Synchronization
 /// A set of pages, for checks.
 package struct PageSet {
   var bits = PageBitmap()
-  /// No page of the set lies behind, so that made-up numbers take no memory (rule F4).
-  private let pageCount: Int
 
-  /// - Parameter pageCount: of the file.
-  package init(pageCount: Int) { self.pageCount = pageCount }
+  package init() {}
 
-  /// Adds a run; false when any of it was there already, or lies behind the file.
+  /// Adds a run; false when any of it was there already.
   package mutating func insert(_ extent: Extent) -> Bool {
-    guard extent.end <= UInt64(pageCount) else { return false }
+    guard extent.end < 1 << 40 else { return false }
     bits.grow(toPageCount: Int(extent.end))
     return bits.set(true, Int(extent.first.rawValue)..<Int(extent.end)) == extent.pageCount
   }
