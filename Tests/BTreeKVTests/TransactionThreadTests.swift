@@ -351,6 +351,24 @@ import Testing
     try requireSound(database, "no seed")
     try database.close()
   }
+
+  /// A file that is open for reading has the trees that it has.
+  @Test func treesOfAFileOpenForReading() throws {
+    let folder = try TemporaryFolder()
+    let database = try Database.open(folder.file())
+    try database.tree("tree").insert("key", "value")
+    try database.close()
+    var options = Database.Options()
+    options.mode = .readOnly
+    let reader = try Database.open(folder.file(), options: options)
+    #expect(try reader.tree("tree").count == 1)
+    #expect(code { _ = try reader.tree("other") } == .notFound)
+    #expect(try reader.existingTree("other") == nil)
+    #expect(code { _ = try reader.write { _ in true } } == .readOnly)
+    #expect(code { try reader.dropTree("tree") } == .readOnly)
+    #expect(try reader.verify().isSound)
+    try reader.close()
+  }
 }
 
 extension NamedTree {

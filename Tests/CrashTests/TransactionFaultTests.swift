@@ -176,4 +176,74 @@ struct TransactionFaultRun {
     }
     #expect(failures.isEmpty, "\(failures.count): \(failures.prefix(8).joined(separator: "\n"))")
   }
+
+  /// rule C7: what fails while a transaction is under way refuses its commit too.
+  @Test(arguments: Database.Durability.allCases, [4 << 20, 10])
+  func aFailureInsideRefusesTheCommit(durability: Database.Durability, logLimit: Int) throws {
+    let faulty = FaultyStorage(try MemoryStorage())
+    var options = Database.Options()
+    options.durability = durability
+    options.transactionLogLimitByteCount = logLimit
+    let database = try Database.open(
+      storage: faulty, options: options, hasBackgroundThreads: false)
+    try database.insert("before", "value")
+    var code: DatabaseError.Code?
+    do {
+      try database.write { transaction in
+        try transaction.insert("in it", "value")
+        faulty.failAt(1, FaultTests.inputOutput, matching: [.synchronize])
+        #expect(throws: DatabaseError.self) { try database.checkpoint() }
+      }
+    } catch {
+      code = (error as? DatabaseError)?.code
+    }
+    #expect(code == .poisoned)
+    #expect(try database.lookup("in it") == nil)
+    #expect(try database.lookup("before") == Array("value".utf8))
+    #expect(database.count == 1)
+  }
+
+  /// rule C7: a transaction that finds no room is undone as a whole, and succeeds with room.
+  @Test(arguments: Database.Durability.allCases)
+  func aFullDiskUndoesATransaction(durability: Database.Durability) throws {
+    let storage = try MemoryStorage(capacityByteCount: 4 << 20)
+    var options = Database.Options()
+    options.durability = durability
+    options.cacheByteCount = 0
+    let database = try Database.open(
+      storage: storage, options: options, hasBackgroundThreads: false)
+    func fill(_ value: [UInt8]) throws {
+      try database.write { transaction in
+        let tree = try transaction.tree("tree")
+        for number in 0..<3000 {
+          try tree.insert("key \(number)", value)
+          try transaction.insert("key \(number)", value)
+        }
+      }
+    }
+    let value = [UInt8](repeating: 3, count: 600)
+    var codes: [DatabaseError.Code] = []
+    for _ in 0..<3 {
+      do {
+        try fill(value)
+      } catch {
+        codes.append((error as? DatabaseError)?.code ?? .closed)
+      }
+    }
+    #expect(codes == [.diskFull, .diskFull, .diskFull])
+    #expect(database.isEmpty)
+    #expect(try database.treeNames() == [])
+    try database.insert("small", "value")
+    #expect(try database.verify().problems == [])
+    storage.capacityByteCount = 64 << 20
+    try fill(value)
+    #expect(database.count == 3001)
+    #expect(try database.verify().problems == [])
+    try database.close()
+    let again = try Database.open(
+      storage: storage.reopen(), options: options, hasBackgroundThreads: false)
+    #expect(again.count == 3001)
+    #expect(try again.existingTree("tree")?.count == 3000)
+    #expect(try again.verify().problems == [])
+  }
 }

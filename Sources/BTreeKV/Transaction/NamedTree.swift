@@ -46,6 +46,11 @@ extension Database {
   public func tree(_ name: String) throws(DatabaseError) -> NamedTree {
     if let known = try existingTree(name) { return known }
     return try converting { () throws(PagerError) in
+      if pager.isReadOnly {
+        throw PagerError(
+          .notFound, "there is no tree named \"\(name)\", and the file is open for reading only",
+          path: path)
+      }
       let id = try engine.changeAtOnce(nil) { () throws(PagerError) in
         let state = TransactionState(engine)
         defer { state.end() }
