@@ -79,6 +79,7 @@ public final class Database: WritableTree, Sendable {
     pagerOptions.cacheByteCount = options.cacheByteCount
     pagerOptions.flushIntervalMilliseconds = options.flushIntervalMilliseconds
     pagerOptions.checkpointThresholdByteCount = options.checkpointThresholdByteCount
+    pagerOptions.transactionLogLimitByteCount = options.transactionLogLimitByteCount
     pagerOptions.hasBackgroundThreads = hasBackgroundThreads
     pagerOptions.mayCreate = options.mode == .createIfMissing || options.mode == .mustNotExist
     pagerOptions.durability =

@@ -51,6 +51,8 @@ extension Database {
     /// A snapshot keeps what it shows from being used anew, so that a forgotten one makes the file
     /// grow. One that is older is let go; what reads through it then throws `.snapshotExpired`.
     public var snapshotAgeLimitSeconds: Double?
+    /// From how many bytes on a transaction is committed by a checkpoint; smaller in tests.
+    package var transactionLogLimitByteCount = 4 << 20
 
     /// The defaults.
     public init() {}

@@ -31,8 +31,8 @@ extension Database {
   ///
   /// Reads go on meanwhile; writes and checkpoints wait.
   ///
-  /// - Parameter progress: told now and then how far it is. It must not write to the database, which
-  ///   waits for the verification.
+  /// - Parameter progress: told now and then how far it is. Writes to the database throw
+  ///   `.nestedTransaction` there, and a checkpoint would wait for the verification.
   /// - Returns: what was found. Damage is a problem in the report, not an error.
   /// - Throws: `.closed`, `.inputOutput`.
   /// - Complexity: O(file).
@@ -82,7 +82,16 @@ private struct Verification {
     if report.isSound {
       for problem in pager.spaceProblems(treePages: reached) { report.note(problem) }
     }
-    progress?(VerifyProgress(pagesChecked: total, pagesTotal: total))
+    tell(VerifyProgress(pagesChecked: total, pagesTotal: total))
+  }
+
+  /// Tells how far it is; a write from there would wait for this for ever, so it throws.
+  private func tell(_ how: VerifyProgress) { pager.callingOut { progress?(how) } }
+
+  /// Notes pages that the file's content refers to; false when they were referred to already or lie
+  /// behind the file: made-up numbers are to take no memory (rule F4).
+  private mutating func reach(_ extent: Extent) -> Bool {
+    extent.end <= UInt64(total) && reached.insert(extent)
   }
 
   private mutating func checkTree(_ root: TreeRoot) throws(PagerError) {
@@ -132,10 +141,10 @@ private struct Verification {
   ) throws(PagerError) {
     report.pageCount += 1
     if report.pageCount % 256 == 0 {
-      progress?(VerifyProgress(pagesChecked: report.pageCount, pagesTotal: total))
+      tell(VerifyProgress(pagesChecked: report.pageCount, pagesTotal: total))
     }
-    guard reached.insert(Extent(first: page.id, pageCount: 1)) else {
-      report.note("page \(page.id) is referred to twice")
+    guard reach(Extent(first: page.id, pageCount: 1)) else {
+      report.note("page \(page.id) is referred to twice, or lies behind the file")
       return
     }
     let copy = UnsafeMutableRawBufferPointer.allocate(
@@ -223,8 +232,10 @@ private struct Verification {
         report.note("page \(page.id): the reference to a value's bytes makes no sense")
         continue
       }
-      for extent in value.extents where !reached.insert(extent) {
-        report.note("page \(extent.first): the pages of a value are referred to twice")
+      for extent in value.extents where !reach(extent) {
+        report.note(
+          "page \(extent.first): the pages of a value are referred to twice, or lie behind the file"
+        )
       }
       do throws(PagerError) {
         let reader = LargeValueReader(

@@ -26,7 +26,8 @@ extension Pager {
     let end = allocator.truncatedPageCount
     if end < superblock.pageCount {
       try writeCheckpoint(endingLog: nil, truncatingTo: end)
-      try allocator.truncate()
+      // To the length that the superblock speaks of: the checkpoint may have freed more.
+      try allocator.truncate(to: end)
     }
   }
 

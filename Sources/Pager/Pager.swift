@@ -18,6 +18,8 @@ package struct PagerOptions: Sendable {
   package var durability = DurabilityMode.sync
   package var flushIntervalMilliseconds = 100
   package var checkpointThresholdByteCount = 64 << 20
+  /// The longest log record of a transaction; a larger one is committed by a checkpoint.
+  package var transactionLogLimitByteCount = 4 << 20
   package var mayCreate = true
   /// Whether checkpoints and syncs also happen by themselves (off in tests that count calls).
   package var hasBackgroundThreads = true
@@ -132,7 +134,8 @@ public final class Pager: @unchecked Sendable {
     }
     trees = Locked(list)
     transaction = .allocate(capacity: 1)
-    transaction.initialize(to: OpenTransaction())
+    transaction.initialize(
+      to: OpenTransaction(logLimit: options.transactionLogLimitByteCount))
   }
 
   deinit {

@@ -1,25 +1,34 @@
 @testable import BTreeKV
 @testable import Pager
 
-/// The content of a database as one number that does not depend on order, and its count.
+/// The content of a database, of all its trees with their names, as one number that does not depend
+/// on order, and its count.
 struct ContentDigest: Hashable {
   private(set) var sum: UInt64 = 0
   private(set) var count = 0
 
-  private static func hash(_ key: [UInt8], _ value: [UInt8]) -> UInt64 {
-    key.withUnsafeBytes { key in
-      value.withUnsafeBytes { checksum64($0, seed: checksum64(key, seed: 77)) }
+  private static func hash(_ tree: String, _ key: [UInt8], _ value: [UInt8]) -> UInt64 {
+    let treeHash = Array(tree.utf8).withUnsafeBytes { checksum64($0, seed: 77) }
+    return key.withUnsafeBytes { key in
+      value.withUnsafeBytes { checksum64($0, seed: checksum64(key, seed: treeHash)) }
     }
   }
 
-  mutating func add(_ key: [UInt8], _ value: [UInt8]) {
-    sum &+= Self.hash(key, value)
+  /// - Parameter tree: its name, none for the one that has none.
+  mutating func add(_ key: [UInt8], _ value: [UInt8], tree: String = "") {
+    sum &+= Self.hash(tree, key, value)
     count += 1
   }
 
-  mutating func remove(_ key: [UInt8], _ value: [UInt8]) {
-    sum &-= Self.hash(key, value)
+  mutating func remove(_ key: [UInt8], _ value: [UInt8], tree: String = "") {
+    sum &-= Self.hash(tree, key, value)
     count -= 1
+  }
+
+  /// Counts a named tree, also while it is empty.
+  mutating func add(tree: String) { sum &+= Self.hash(tree, [], Array("a tree".utf8)) | 1 << 63 }
+  mutating func remove(tree: String) {
+    sum &-= Self.hash(tree, [], Array("a tree".utf8)) | 1 << 63
   }
 
   init() {}
@@ -27,11 +36,44 @@ struct ContentDigest: Hashable {
   /// What an open database holds.
   init(of database: Database) throws {
     var digest = ContentDigest()
-    try database.forEach { key, value in
-      digest.add(key.withUnsafeBytes { Array($0) }, value.withUnsafeBytes { Array($0) })
-      return .next
+    try digest.addEntries(of: database, tree: "")
+    for name in try database.treeNames() {
+      guard let tree = try database.existingTree(name) else {
+        throw Surprise("there is no tree \"\(name)\", which treeNames names")
+      }
+      digest.add(tree: name)
+      try digest.addEntries(of: tree, tree: name)
     }
     self = digest
+  }
+
+  /// What a snapshot holds.
+  init(of snapshot: Snapshot) throws {
+    var digest = ContentDigest()
+    try digest.addEntries(of: snapshot, tree: "")
+    for name in try snapshot.treeNames() {
+      guard let tree = try snapshot.tree(name) else {
+        throw Surprise("there is no tree \"\(name)\", which treeNames names")
+      }
+      digest.add(tree: name)
+      try digest.addEntries(of: tree, tree: name)
+    }
+    self = digest
+  }
+
+  private mutating func addEntries(of tree: some ReadableTree, tree name: String) throws {
+    let before = count
+    var sum = self
+    try tree.forEach { key, value in
+      sum.add(
+        key.withUnsafeBytes { Array($0) }, value.withUnsafeBytes { Array($0) }, tree: name)
+      return .next
+    }
+    self = sum
+    guard count - before == tree.count else {
+      throw Surprise(
+        "\(count - before) entries are seen in \"\(name)\", \(tree.count) counted")
+    }
   }
 }
 
@@ -61,6 +103,12 @@ struct CrashHistory {
     digests.append(digest)
   }
 
+  /// Notes a step after which the content is another one.
+  mutating func step(_ digest: ContentDigest, isCheckpoint: Bool, start: Int, end: Int) {
+    operations.append(Operation(start: start, end: end, isCheckpoint: isCheckpoint))
+    digests.append(digest)
+  }
+
   mutating func checkpoint(start: Int, end: Int) {
     operations.append(Operation(start: start, end: end, isCheckpoint: true))
     digests.append(digests[digests.count - 1])
@@ -86,7 +134,9 @@ struct CrashHistory {
     case .sync:
       return Array(acknowledged...max(acknowledged, begun))
     case .flush:
-      let least = isComplete ? acknowledged : self.acknowledged(before: syncEnd)
+      let checkpoint = operations[..<acknowledged].lastIndex { $0.isCheckpoint } ?? -1
+      let synced = max(self.acknowledged(before: syncEnd), checkpoint + 1)
+      let least = isComplete ? acknowledged : synced
       return Array(least...max(least, begun))
     case .none:
       let last = operations[..<acknowledged].lastIndex { $0.isCheckpoint } ?? -1

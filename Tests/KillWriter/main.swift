@@ -1,6 +1,6 @@
 // Writes to a database until it is killed, for `KillTests`: see there.
 //
-//     KillWriter FILE DURABILITY SEED FIRST-NUMBER
+//     KillWriter FILE DURABILITY SEED FIRST-NUMBER [transactions]
 //
 // Makes the changes of `KillHistory` from the given number on, and says on standard output, eight
 // bytes each and unbuffered, which are acknowledged.
@@ -9,17 +9,41 @@ import BTreeKV
 import Foundation
 import TestSupport
 
+func apply(
+  _ change: KillHistory.Change, to tree: borrowing some WritableTree & ~Copyable & ~Escapable
+) throws {
+  switch change {
+  case .insert(let key, let value): try tree.insert(key, value)
+  case .remove(let key): try tree.remove(key)
+  }
+}
+
 func run() throws {
   let arguments = CommandLine.arguments
-  guard arguments.count == 5, let durability = Database.Durability(rawValue: arguments[2]),
+  guard arguments.count == 5 || arguments.count == 6,
+    let durability = Database.Durability(rawValue: arguments[2]),
     let seed = UInt64(arguments[3]), var number = UInt64(arguments[4])
   else { throw TestFailure("usage: KillWriter FILE DURABILITY SEED FIRST-NUMBER") }
-  let database = try Database.open(arguments[1], options: tightOptions(durability: durability))
+  var options = tightOptions(durability: durability)
+  // So that some are committed by a checkpoint.
+  options.transactionLogLimitByteCount = 30_000
+  let database = try Database.open(arguments[1], options: options)
+  let isInTransactions = arguments.count == 6
   let history = KillHistory(seed: seed)
   while true {
-    switch history.change(number) {
-    case .insert(let key, let value): try database.insert(key, value)
-    case .remove(let key): try database.remove(key)
+    if isInTransactions {
+      try database.write { transaction in
+        let other = try transaction.tree("other")
+        for change in history.transaction(number) {
+          try apply(change, to: transaction)
+          try apply(change, to: other)
+        }
+        // Another tree comes and goes, full of what must not come back.
+        try transaction.dropTree("passing \(number &- 1)")
+        try transaction.tree("passing \(number)").insert("a", "b")
+      }
+    } else {
+      try apply(history.change(number), to: database)
     }
     var word = number.littleEndian
     let written = withUnsafeBytes(of: &word) { write(1, $0.baseAddress, 8) }

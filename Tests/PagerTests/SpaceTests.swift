@@ -86,7 +86,7 @@ import Testing
     let slotCount = layout.slotPages(in: 4..<allocator.pageCount).count
     #expect(allocator.freePageCount == allocator.pageCount - used.count - slotCount)
     for extent in owned { try allocator.free(extent) }
-    try allocator.truncate()
+    try allocator.truncate(to: allocator.truncatedPageCount)
     #expect(allocator.pageCount <= 4, "seed \(seed)")
     #expect(try storage.byteCount() == allocator.pageCount * 4096)
   }

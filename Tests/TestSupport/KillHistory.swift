@@ -39,4 +39,20 @@ package struct KillHistory: Sendable {
     case .remove(let key): model.remove(key)
     }
   }
+
+  /// The changes that the transaction of a number makes in each of its trees.
+  package func transaction(_ number: UInt64) -> [Change] {
+    let count = number % 23 == 22 ? 60 : 1 + number % 7
+    return (0..<count).map { change(number &* 100 + $0) }
+  }
+
+  /// Makes the changes of the transaction of a number in a model.
+  package func applyTransaction(_ number: UInt64, to model: inout Model) {
+    for change in transaction(number) {
+      switch change {
+      case .insert(let key, let value): model.insert(key, value)
+      case .remove(let key): model.remove(key)
+      }
+    }
+  }
 }

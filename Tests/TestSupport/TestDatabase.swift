@@ -68,7 +68,7 @@ package func requireSound(_ database: Database, _ context: @autoclosure () -> St
 
 /// Throws unless the database holds exactly what the model does.
 package func requireEqual(
-  _ database: Database, _ model: Model, _ context: @autoclosure () -> String
+  _ database: some ReadableTree, _ model: Model, _ context: @autoclosure () -> String
 ) throws {
   try require(
     database.count == model.count,

@@ -27,6 +27,8 @@ extension TreeAccess {
         let old = try current(key)
         let new = engine.pager.callingOut { body(old) }
         guard new != old else { return new }
+        // The closure may have dropped the tree through the transaction.
+        try checkNotDropped()
         if let new {
           _ = try new.span.bytes.withUnsafeBytes { (bytes) throws(PagerError) in
             try put(key, bytes)
@@ -110,7 +112,11 @@ final class ManyInserter {
   func append(
     _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer
   ) throws(DatabaseError) {
-    let wasThere = try converting { () throws(PagerError) in try access.put(key, value) }
+    let wasThere = try converting { () throws(PagerError) in
+      // The sequence is the caller's code, and may have dropped the tree through the transaction.
+      try access.checkNotDropped()
+      return try access.put(key, value)
+    }
     if !wasThere { newCount += 1 }
   }
 }

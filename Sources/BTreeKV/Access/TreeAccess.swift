@@ -192,9 +192,7 @@ extension TreeAccess {
   /// The tree as it is now, kept.
   func snapshot() throws(PagerError) -> TreeAccess {
     let pin = try engine.snapshots.take()
-    return TreeAccess(
-      engine, tree,
-      .snapshot(engine.pager.root(of: tree.descriptor, at: pin.epoch), pin))
+    return TreeAccess(engine, tree, .snapshot(try pin.root(of: tree), pin))
   }
 }
 
@@ -249,7 +247,7 @@ extension TreeAccess {
     }
   }
 
-  private func checkNotDropped() throws(PagerError) {
+  func checkNotDropped() throws(PagerError) {
     guard tree.state.pointee.isGone else { return }
     throw PagerError(.notFound, "the tree was dropped", path: engine.path)
   }

@@ -10,12 +10,10 @@ final class RangeWalker {
   private var isReversed: Bool
   private var hasStarted = false
   private var isFinished = false
-  /// Whether there is a last key.
+  /// Whether `key` is the last entry's: it lies in the copied leaf, and goes with that.
   private var hasKey = false
-  /// The last key, once a leaf was loaded in which there was no further one: the buffer that `key`
-  /// points to has that leaf's prefix then.
-  private var keyBeforeLoad: [UInt8]?
-  private var lastKey: [UInt8] { keyBeforeLoad ?? Array(key) }
+  /// Where the walk is when `key` does not tell; nil at the beginning.
+  private var place: Place?
   private let isInTransaction: Bool
   /// What the transaction had changed when the leaf was copied.
   private var changeCount: UInt64 = 0
@@ -63,33 +61,22 @@ final class RangeWalker {
   @usableFromInline func step() throws(DatabaseError) -> Bool {
     if isInTransaction { try refresh() }
     if isReversed {
-      if position.pointee.index <= position.pointee.stop, try !goToEntry() { return false }
+      while position.pointee.index <= position.pointee.stop {
+        guard try previousLeaf() else { return false }
+      }
       position.pointee.index &-= 1
     } else {
-      if position.pointee.index >= position.pointee.stop, try !goToEntry() { return false }
+      while position.pointee.index >= position.pointee.stop {
+        guard try nextLeaf() else { return false }
+      }
     }
-    if isInTransaction { keyBeforeLoad = nil }
     let entry = leaf.entry(position.pointee.index)
     if !isReversed { position.pointee.index &+= 1 }
     hasKey = true
+    place = nil
     position.pointee.key = entry.key
     position.pointee.value = entry.payload
     if entry.isLarge { try loadLarge(entry.payload) }
-    return true
-  }
-
-  /// Goes to the next leaf that has entries of the range; false when there is none.
-  private func goToEntry() throws(DatabaseError) -> Bool {
-    if isReversed {
-      repeat {
-        guard try previousLeaf() else { return false }
-      } while position.pointee.index <= position.pointee.stop
-    } else {
-      repeat {
-        guard try nextLeaf() else { return false }
-      } while position.pointee.index >= position.pointee.stop
-    }
-    keyBeforeLoad = nil
     return true
   }
 
@@ -97,11 +84,12 @@ final class RangeWalker {
   private func refresh() throws(DatabaseError) {
     // Even where nothing has changed, the transaction may have ended.
     try access.read { (_) throws(PagerError) in }
-    guard hasKey, pending == nil,
+    guard hasStarted, pending == nil,
       changeCount != access.engine.workspace.state.pointee.changeCount
     else { return }
-    isFinished = false
-    try goBehind(lastKey)
+    pending = current
+    if pending == nil { hasStarted = false }
+    restart()
   }
 
   /// Prepares for steps in the given direction, from the last key on.
@@ -109,15 +97,8 @@ final class RangeWalker {
   /// - Returns: false when the walk has not begun: then there is nothing on the other side.
   func turn(isReversed: Bool) -> Bool {
     guard isReversed != self.isReversed else { return true }
-    switch pending {
-    case .at(let key):
-      pending = .behind(key)
-    case .behind:
-      break
-    case nil:
-      guard hasKey else { return false }
-      pending = .behind(lastKey)
-    }
+    guard let place = pending ?? current else { return false }
+    pending = place
     self.isReversed = isReversed
     restart()
     return true
@@ -126,7 +107,9 @@ final class RangeWalker {
   /// Prepares for a step to the key, or to the nearest one in the walk's direction.
   func seek(_ key: [UInt8], isReversed: Bool) {
     self.isReversed = isReversed
-    pending = .at(key)
+    pending = Place(key: key, isSoughtReversed: isReversed)
+    hasKey = false
+    place = nil
     hasStarted = true
     restart()
   }
@@ -137,13 +120,19 @@ final class RangeWalker {
     position.pointee.stop = 0
   }
 
-  /// Where the next leaf is to be looked for, if not beside the last one.
-  private enum Target {
-    case at([UInt8])
-    case behind([UInt8])
+  /// A place between two steps.
+  private struct Place {
+    var key: [UInt8]
+    /// Steps in this direction lead to the key itself, those in the other behind it; nil when it
+    /// was the key of an entry: then both lead behind it.
+    var isSoughtReversed: Bool?
   }
 
-  private var pending: Target?
+  /// Where the next leaf is to be looked for, if not beside the last one.
+  private var pending: Place?
+
+  /// Where the walk is; nil at the beginning.
+  private var current: Place? { hasKey ? Place(key: Array(key)) : place }
 
   /// Goes to the place behind a key, in the walk's direction.
   private func goBehind(_ key: [UInt8]) throws(DatabaseError) {
@@ -170,10 +159,13 @@ final class RangeWalker {
       _ = finish()
       return
     }
+    let isInside = bounded == key
     let (index, isFound) = bounded.withUnsafeBytes { leaf.lowerBound($0) }
     if isReversed {
-      // The upper bound itself does not belong to the range.
-      position.pointee.index = isFound && bounded != range.upper ? index + 1 : index
+      // The upper bound itself does not belong to the range, and the lower one lies above a key
+      // that was sought below it.
+      let isMet = isFound && isInside && bounded != range.upper
+      position.pointee.index = isMet ? index + 1 : index
       position.pointee.stop = lowerStop
     } else {
       position.pointee.index = index
@@ -266,15 +258,22 @@ final class RangeWalker {
   private func goToPending() throws(DatabaseError) -> Bool {
     guard let target = pending else { return false }
     pending = nil
-    switch target {
-    case .at(let key): try goTo(key)
-    case .behind(let key): try goBehind(key)
+    hasKey = false
+    place = target
+    if target.isSoughtReversed == isReversed {
+      try goTo(target.key)
+    } else {
+      try goBehind(target.key)
     }
     return true
   }
 
   private func load(_ key: [UInt8], _ target: LeafCursor.Target) throws(DatabaseError) -> Bool {
-    if hasKey, keyBeforeLoad == nil { keyBeforeLoad = Array(self.key) }
+    // The copied leaf is overwritten, and with it the last key.
+    if hasKey {
+      place = current
+      hasKey = false
+    }
     return try access.read { (root) throws(PagerError) in
       leaf.root = root
       if isInTransaction { changeCount = access.engine.workspace.state.pointee.changeCount }

@@ -81,7 +81,7 @@ extension Engine {
     try pager.checkWritable()
     try checkName(name)
     if let id = try findTree(name, root: catalogue.descriptor.writerRoot) { return id }
-    let id = pager.newTreeID()
+    let id = try pager.newTreeID()
     try put(CatalogueRecord(id: id), under: name)
     return id
   }

@@ -29,10 +29,13 @@ public struct NamedTree: WritableTree, Sendable {
 
   /// The tree as a transaction of its database sees it.
   ///
-  /// - Parameter transaction: one that is under way.
+  /// - Parameter transaction: one of the same `Database` that is under way; of another one, whose
+  ///   trees have other numbers, it is a programming error and traps.
   @_lifetime(borrow transaction)
   public func access(in transaction: borrowing Transaction) -> TransactionTree {
-    TransactionTree(transaction.state, id)
+    precondition(
+      transaction.state.engine === database.engine, "the transaction is of another database")
+    return TransactionTree(transaction.state, id)
   }
 }
 
@@ -45,6 +48,11 @@ extension Database {
   public func tree(_ name: String) throws(DatabaseError) -> NamedTree {
     if let known = try existingTree(name) { return known }
     return try converting { () throws(PagerError) in
+      if pager.isReadOnly {
+        throw PagerError(
+          .notFound, "there is no tree named \"\(name)\", and the file is open for reading only",
+          path: path)
+      }
       let id = try engine.changeAtOnce(nil) { () throws(PagerError) in
         let state = TransactionState(engine)
         defer { state.end() }

@@ -27,8 +27,7 @@ public final class Snapshot: ReadableTree, Sendable {
     let engine = database.engine
     pin = try engine.snapshots.take(failures)
     access = TreeAccess(
-      engine, engine.mainTree,
-      .snapshot(engine.pager.root(of: engine.mainTree.descriptor, at: pin.epoch), pin))
+      engine, engine.mainTree, .snapshot(try pin.root(of: engine.mainTree), pin))
   }
 
   /// Lets go of what the snapshot keeps; what reads through it from then on throws `.closed`.
@@ -55,23 +54,23 @@ public final class Snapshot: ReadableTree, Sendable {
   /// - Throws: as `lookup`.
   public func tree(_ name: String) throws(DatabaseError) -> SnapshotTree? {
     let engine = database.engine
-    let id = try catalogue.read { (root) throws(PagerError) in
+    let id = try catalogue().read { (root) throws(PagerError) in
       try engine.findTree(name, root: root)
     }
     guard let id else { return nil }
     let tree = engine.tree(of: id)
-    let root = engine.pager.root(of: tree.descriptor, at: pin.epoch)
+    let root = try converting { () throws(PagerError) in try pin.root(of: tree) }
     return SnapshotTree(access: TreeAccess(engine, tree, .snapshot(root, pin)), snapshot: self)
   }
 
   /// The names of all trees that there were, in order.
   ///
   /// - Throws: as `lookup`.
-  public func treeNames() throws(DatabaseError) -> [String] { try catalogue.names() }
+  public func treeNames() throws(DatabaseError) -> [String] { try catalogue().names() }
 
-  var catalogue: TreeAccess {
+  func catalogue() throws(DatabaseError) -> TreeAccess {
     let engine = database.engine
-    let root = engine.pager.root(of: engine.catalogue.descriptor, at: pin.epoch)
+    let root = try converting { () throws(PagerError) in try pin.root(of: engine.catalogue) }
     return TreeAccess(engine, engine.catalogue, .snapshot(root, pin))
   }
 }

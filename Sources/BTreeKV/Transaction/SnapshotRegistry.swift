@@ -43,6 +43,15 @@ final class SnapshotPin: Sendable {
     if state.end.load(ordering: .acquiring) != End.none.rawValue { throw endError }
   }
 
+  /// Where a tree begins in the snapshot.
+  ///
+  /// What it was is forgotten once nobody pins it: so it counts only if the pin is still there.
+  func root(of tree: Tree) throws(PagerError) -> TreeRoot {
+    let root = registry.pager.root(of: tree.descriptor, at: epoch)
+    try check()
+    return root
+  }
+
   private var endError: PagerError {
     if state.end.load(ordering: .acquiring) == End.expired.rawValue {
       return PagerError(

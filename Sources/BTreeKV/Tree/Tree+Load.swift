@@ -21,6 +21,11 @@ extension Tree {
     try feed(loader)
     return try converting { () throws(PagerError) in
       let root = try loader.pointee.finish()
+      // The sequence is the caller's code, and may have changed the tree through the transaction.
+      guard descriptor.writerRoot.height == 0, !state.pointee.isGone else {
+        throw PagerError(
+          .invalidArgument, "the tree was changed while it was loaded", path: pager.storage.path)
+      }
       guard root.count > 0 else { return 0 }
       pager.publishLatch.withLock { pager.publish(descriptor, root: root) }
       _ = pager.noteInTransaction(entryByteCount: 0)

@@ -95,7 +95,7 @@ extension Snapshot {
   /// - Returns: nil for a tree of plain bytes, and when there was none of that name.
   /// - Throws: as `lookup`.
   public func treeCodings(_ name: String) throws(DatabaseError) -> String? {
-    let record = try catalogue.read { (root) throws(PagerError) in
+    let record = try catalogue().read { (root) throws(PagerError) in
       try database.engine.findRecord(name, root: root)
     }
     return record.flatMap { $0.typeTag.isEmpty ? nil : $0.typeTag }
@@ -124,7 +124,7 @@ extension Snapshot {
     let engine = database.engine
     let tag = try engine.typeTag(key, value)
     let epoch = pin.epoch
-    let found = try catalogue.read { (root) throws(PagerError) in
+    let found = try catalogue().read { (root) throws(PagerError) in
       try engine.findTree(name, tag: tag, root: root) {
         engine.pager.root(of: $0.descriptor, at: epoch).count
       }

@@ -44,7 +44,7 @@ extension Pager {
       endedLog?.all.isEmpty == false || pageCount != nil || superblock.log != nil && log == nil
     guard let cut = takeCut(endedLog: endedLog, isForced: isForced) else { return }
     do throws(PagerError) {
-      try writeOut(cut, pageCount: pageCount ?? allocator.pageCount)
+      try writeOut(cut, truncatingTo: pageCount)
     } catch {
       abandon(cut)
       if error.code != .diskFull { failureCell.set(error) }
@@ -103,23 +103,28 @@ extension Pager {
     }
   }
 
-  private func writeOut(_ cut: Cut, pageCount: Int) throws(PagerError) {
+  private func writeOut(_ cut: Cut, truncatingTo pageCount: Int?) throws(PagerError) {
+    // First of all, since a cut's changes come only once: whatever fails below, the map has them.
+    try freeMap.apply(cut.changes, pageCount: pageCount ?? allocator.pageCount)
     let oldTable = superblock.treeTable
     let table = cut.hasChangedTrees ? try writeTreeTable(at: cut.epoch) : oldTable
     do throws(PagerError) {
-      try writeOut(cut, table: table, pageCount: pageCount)
+      // The file may have been extended for the table: only now its length is known.
+      try writeOut(cut, table: table, pageCount: pageCount ?? allocator.pageCount)
     } catch {
-      if table != oldTable, let table {
-        // The map has noted it already.
+      if table != oldTable {
+        // The map has noted both already.
         publishLatch.withLock {
-          published.pointee.spaceChanges.append(
-            SpaceChange(extent: table.extent, isUsed: false))
+          if let table {
+            published.pointee.spaceChanges.append(
+              SpaceChange(extent: table.extent, isUsed: false))
+          }
           if let oldTable {
             published.pointee.spaceChanges.append(
               SpaceChange(extent: oldTable.extent, isUsed: true))
           }
         }
-        try allocator.free(table.extent)
+        if let table { try allocator.free(table.extent) }
       }
       throw error
     }
@@ -129,7 +134,7 @@ extension Pager {
   private func writeOut(
     _ cut: Cut, table: TreeTable.Location?, pageCount: Int
   ) throws(PagerError) {
-    var changes = cut.changes
+    var changes: [SpaceChange] = []
     if table != superblock.treeTable {
       if let old = superblock.treeTable {
         changes.append(SpaceChange(extent: old.extent, isUsed: false))

@@ -12,7 +12,7 @@
 ///     offset 16  root epoch   8 bytes
 ///     offset 24  entry count  8 bytes
 ///
-/// The main tree is not in it (the superblock has its root), nor are empty ones.
+/// The next id is at least 16 and at most 2³¹. The main tree is not in it (the superblock has its root), nor are empty ones.
 struct TreeTable {
   /// Where a table lies in the file.
   struct Location: Equatable, Sendable {
@@ -61,6 +61,7 @@ struct TreeTable {
       let count = Int(load(4, UInt32.self))
       guard bytes.count == Self.headerByteCount + count * Self.treeByteCount else { return nil }
       var table = TreeTable(nextID: TreeID(load(0, UInt32.self)), trees: [])
+      guard !(table.nextID < .firstNamed), !(TreeID.end < table.nextID) else { return nil }
       for index in 0..<count {
         let at = Self.headerByteCount + index * Self.treeByteCount
         let id = TreeID(load(at, UInt32.self))

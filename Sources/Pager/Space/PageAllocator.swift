@@ -172,14 +172,12 @@ package final class PageAllocator: @unchecked Sendable {
     }
   }
 
-  /// Cuts the file behind the last used page.
+  /// Cuts the file to a length behind the last used page.
   ///
   /// Nobody may map or write beyond it.
-  package func truncate() throws(PagerError) {
+  package func truncate(to end: Int) throws(PagerError) {
     lock.lock()
     defer { lock.unlock() }
-    let end = layout.wholeGroups(
-      max(4, (used.lastUsedBesidesSlots(layout, allocatedPageCount) ?? 0) + 1))
     guard end < allocatedPageCount else { return }
     try storage.truncate(to: end * layout.pageByteCount)
     usedPageCount -= used.set(false, end..<allocatedPageCount)

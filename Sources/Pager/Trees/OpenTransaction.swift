@@ -28,11 +28,13 @@ struct OpenTransaction {
   var unlinked: [Unlinked] = []
   /// Trees that are gone once it is committed.
   var dropped: [TreeDescriptor] = []
-  var log = TransactionLog()
+  var log: TransactionLog
   /// How many mutations it holds.
   var operationCount = 0
   /// Whether it wrote value bytes that must be synced before the log names them.
   var hasUnsyncedValues = false
+
+  init(logLimit: Int) { log = TransactionLog(limit: logLimit) }
 
   /// Notes a page that the transaction made.
   mutating func link(_ page: PageID) {
@@ -70,19 +72,21 @@ struct OpenTransaction {
 /// checkpoint (rule B7): then nothing is gathered any more.
 struct TransactionLog {
   /// The longest record body that a transaction may have.
-  static let limit = 4 << 20
+  let limit: Int
 
   private(set) var bytes: UnsafeMutableRawBufferPointer = .init(start: nil, count: 0)
   private(set) var byteCount = 0
   /// Whether the entries are more than one record can hold.
   private(set) var isTooLong = false
 
+  init(limit: Int) { self.limit = limit }
+
   /// Gathers no more.
   mutating func giveUp() { isTooLong = true }
 
   /// Makes room for an entry of so many bytes, or gives up gathering.
   mutating func reserve(_ count: Int) {
-    if byteCount + count > Self.limit {
+    if byteCount + count > limit {
       isTooLong = true
     } else if byteCount + count > bytes.count {
       grow(count)

@@ -97,6 +97,8 @@ extension Pager {
   ///   But for `.outcomeUnknown`: then it is published, and the file refuses further writes.
   package func commitTransaction() throws(PagerError) {
     guard transaction.pointee.operationCount > 0 else { return rollBackTransaction() }
+    // What failed since it began may be what it stands on (rule C7).
+    try failureCell.check()
     let isLogged = log != nil && !transaction.pointee.log.isTooLong
     if log != nil {
       if transaction.pointee.hasUnsyncedValues {

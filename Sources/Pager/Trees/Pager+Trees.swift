@@ -26,11 +26,17 @@ extension Pager {
   }
 
   /// Gives out a number for a new tree.
-  package func newTreeID() -> TreeID {
-    trees.withLock { list in
-      defer { list.nextID.rawValue += 1 }
+  package func newTreeID() throws(PagerError) -> TreeID {
+    let id = trees.withLock { list in
+      defer { if list.nextID < .end { list.nextID.rawValue += 1 } }
       return list.nextID
     }
+    guard id < .end else {
+      throw PagerError(
+        .invalidArgument, "the file has had as many trees as there are numbers for",
+        path: storage.path)
+    }
+    return id
   }
 
   /// Notes a number that the log gave to a tree.
@@ -103,7 +109,9 @@ extension Pager {
     try storage.readBytes(
       into: &bytes, at: Int(location.extent.first.rawValue) * superblock.pageByteCount)
     let sum = bytes.withUnsafeBytes { checksum64($0, seed: superblock.checksumSeed) }
-    guard sum == location.checksum, let table = TreeTable(bytes) else { throw damage }
+    guard sum == location.checksum, let table = TreeTable(bytes),
+      table.trees.allSatisfy({ $0.root.page.id.rawValue < UInt64(superblock.pageCount) })
+    else { throw damage }
     return table
   }
 }

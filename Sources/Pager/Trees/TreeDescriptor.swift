@@ -16,6 +16,9 @@ public struct TreeID: Hashable, Comparable, Sendable {
   /// The first number that a named tree can have; those below are kept for the library's own.
   @inlinable public static var firstNamed: TreeID { TreeID(16) }
 
+  /// No tree has this number or a larger one.
+  static var end: TreeID { TreeID(1 << 31) }
+
   /// Orders by number.
   @inlinable public static func < (a: TreeID, b: TreeID) -> Bool { a.rawValue < b.rawValue }
 }
