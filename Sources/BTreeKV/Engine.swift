@@ -54,6 +54,7 @@ final class Engine: Sendable {
     do throws(PagerError) {
       try pager.checkWritable()
       try pager.startLogIfNeeded()
+      try pager.payCheckpoint()
       result = try body()
       pager.writerMutex.unlock()
     } catch {
@@ -91,7 +92,9 @@ final class Engine: Sendable {
   }
 
   func waitUntilDurable() throws(PagerError) {
-    if let log = pager.log {
+    if pager.isCheckpointOwed {
+      try pager.checkpoint()
+    } else if let log = pager.log {
       try log.waitUntilDurable(log.endLSN)
     } else {
       try pager.checkpoint()

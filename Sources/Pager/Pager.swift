@@ -44,6 +44,8 @@ public struct PublishedState {
   /// Freed runs of value bytes that a record after the last cut may name.
   var valuesToFree: [Extent] = []
   var isChangedSinceCheckpoint = false
+  /// How many cuts there were.
+  var cutCount = 0
   /// Whether a named tree was changed since the last cut.
   var hasChangedTrees = false
   /// The pin that the transaction under way holds: the last committed epoch.
@@ -85,6 +87,9 @@ public final class Pager: @unchecked Sendable {
   let transaction: UnsafeMutablePointer<OpenTransaction>
   /// The thread of the transaction under way, or 0.
   let transactionThread = Atomic<UInt>(0)
+  /// Whether a commit by checkpoint found no room: nothing may be logged on top of it before a
+  /// checkpoint has succeeded.
+  let owesCheckpoint = Atomic<Bool>(false)
   /// When the log or the number of mutations passes this, somebody must look (rule B8).
   @usableFromInline let logLimit = Atomic<UInt64>(.max)
 

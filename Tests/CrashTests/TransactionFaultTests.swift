@@ -88,6 +88,12 @@ struct TransactionFaultRun {
       let name = (error as? DatabaseError)?.code.name ?? "\(error)"
       note(name, "a step")
       // Where the step was interrupted, the model had gone on only as far as the database.
+      if name == "outcomeUnknown", (try? database.checkpoint()) != nil {
+        // A large transaction whose checkpoint found no room is visible; now it is durable too.
+        recording.recorder.mark()
+        committed.append(steps.model.digest)
+        return
+      }
       if name == "outcomeUnknown" {
         unknown = steps.model.digest
         isUncertain = steps.model.digest == before.digest
@@ -201,6 +207,47 @@ struct TransactionFaultRun {
     #expect(try database.lookup("in it") == nil)
     #expect(try database.lookup("before") == Array("value".utf8))
     #expect(database.count == 1)
+  }
+
+  /// rule B7, C7: a large transaction whose checkpoint finds no room is visible, but nothing is
+  /// logged on top of it before a checkpoint has made it durable.
+  @Test(arguments: [Database.Durability.sync, .flush])
+  func aCommitByCheckpointMayBeOwed(durability: Database.Durability) throws {
+    let storage = try RecordingStorage()
+    let faulty = FaultyStorage(storage)
+    var options = Database.Options()
+    options.durability = durability
+    options.transactionLogLimitByteCount = 10
+    let database = try Database.open(
+      storage: faulty, options: options, hasBackgroundThreads: false)
+    try database.insert("before", "value")
+    func code(_ body: () throws -> Void) -> DatabaseError.Code? {
+      do { try body() } catch { return (error as? DatabaseError)?.code }
+      return nil
+    }
+    let full = PagerError(.diskFull, "a planned fault", systemError: ENOSPC)
+    let large = code {
+      try database.write { transaction in
+        try transaction.insert("large", "value")
+        // From here on no page can be written.
+        faulty.failAt(1, full, forever: true, matching: [.write])
+      }
+    }
+    #expect(large == .outcomeUnknown)
+    #expect(try database.contains("large"))
+    #expect(code { try database.insert("on top", "value") } == .diskFull)
+    #expect(try !database.contains("on top"))
+    faulty.stopFailing()
+    try database.insert("on top", "value")
+    try database.waitUntilDurable()
+    let end = storage.recorder.eventCount
+    var simulator = CrashSimulator(storage.recorder)
+    simulator.advance(to: end)
+    let image = try MemoryStorage(contents: simulator.image(seed: 1).contents)
+    let again = try Database.open(storage: image, options: options, hasBackgroundThreads: false)
+    #expect(again.count == 3)
+    #expect(try again.verify().problems == [])
+    try database.close()
   }
 
   /// rule C7: a transaction that finds no room is undone as a whole, and succeeds with room.

@@ -189,7 +189,8 @@ extension WritableTree where Self: ~Copyable & ~Escapable {
   /// Fills an empty tree with entries that come in the order of their keys.
   ///
   /// Pages are built from the bottom up and filled completely, and nothing is logged: the load is
-  /// committed by a checkpoint, so it is all there or not at all, and durable when this returns.
+  /// committed by a checkpoint, so it is all there or not at all, and durable when this returns
+  /// (under `.none`, with the next checkpoint; in a transaction, with its commit).
   ///
   /// - Parameter entries: keys with values, in ascending order of the keys' bytes, none twice.
   /// - Returns: how many there were.

@@ -73,6 +73,7 @@ extension Pager {
       changes: [], values: [], log: log?.cut(), logEnd: log?.endLSN ?? superblock.logEnd)
     cut.root = mainTree.root(at: cut.epoch)
     published.pointee.hasChangedTrees = false
+    published.pointee.cutCount += 1
     for extent in endedLog?.inMap ?? [] {
       published.pointee.spaceChanges.append(SpaceChange(extent: extent, isUsed: false))
     }

@@ -29,10 +29,7 @@ extension Log {
         continue
       }
       isSyncing = true
-      let (expected, patience) = (lastGroupSize, min(lastSyncNanoseconds / 4, 50_000))
       syncLock.unlock()
-      let start = gather(expected, patienceNanoseconds: patience)
-      let groupSize = waiterCount.load(ordering: .relaxed)
       // First the flag, then the target: the bytes of a value are written before the flag is set,
       // and that before a record names them.
       let hasValues = hasUnsyncedValues.exchange(false, ordering: .acquiringAndReleasing)
@@ -54,27 +51,9 @@ extension Log {
         raiseDurable(to: target)
       }
       isSyncing = false
-      lastGroupSize = groupSize
-      lastSyncNanoseconds = SystemCalls.monotonicNanoseconds() &- start
       syncLock.broadcast()
     }
     syncLock.unlock()
-  }
-
-  /// Lets those come who were in the last group.
-  ///
-  /// They are on their way with their next change, and would otherwise wait for this sync and the
-  /// next. Bounded by a part of what a sync takes; who commits alone does not wait.
-  ///
-  /// - Returns: when it was over.
-  private func gather(_ expected: Int, patienceNanoseconds: UInt64) -> UInt64 {
-    let start = SystemCalls.monotonicNanoseconds()
-    var now = start
-    while waiterCount.load(ordering: .relaxed) < expected, now &- start < patienceNanoseconds {
-      SystemCalls.yieldThread()
-      now = SystemCalls.monotonicNanoseconds()
-    }
-    return now
   }
 
   /// The log can't be trusted to take anything any more.

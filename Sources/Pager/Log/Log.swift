@@ -52,9 +52,6 @@ public final class Log: @unchecked Sendable {
 
   let syncLock = ConditionLock()
   var isSyncing = false
-  /// How many threads the last sync was for, and how long it took.
-  var lastGroupSize = 1
-  var lastSyncNanoseconds: UInt64 = 0
   let syncError = Locked<PagerError?>(nil)
   let failureCell: FailureCell
   /// Whether value bytes were written, but not synced, that a record names or will.

@@ -19,6 +19,9 @@ struct OpenTransaction {
   }
 
   var isOpen = false
+  /// How many pages were dirty when it began, and after how many cuts.
+  var dirtyPageCount = 0
+  var cutCount = 0
   var levels: [Level] = []
   /// The pages that the transaction made and that are still there.
   private var owned = PageBitmap()

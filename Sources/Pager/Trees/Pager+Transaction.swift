@@ -32,6 +32,8 @@ extension Pager {
       let pin = takePinLocked()
       published.pointee.committedPin = pin
       transaction.pointee.isOpen = true
+      transaction.pointee.dirtyPageCount = published.pointee.dirtyPages.count
+      transaction.pointee.cutCount = published.pointee.cutCount
       transaction.pointee.levels.append(OpenTransaction.Level(pin: pin))
     }
     transactionThread.store(SystemCalls.currentThread, ordering: .relaxed)
@@ -110,15 +112,28 @@ extension Pager {
     guard log != nil, !isLogged else { return }
     // Nobody else can write before the checkpoint is durable, since the writer mutex is held: so no
     // record in the log stands on what it does not have.
+    owesCheckpoint.store(true, ordering: .relaxed)
     do throws(PagerError) {
-      try checkpoint()
+      try payCheckpoint()
     } catch {
-      failureCell.setWhatever(error)
       throw PagerError(
         .outcomeUnknown,
-        "the checkpoint that commits a large transaction failed (\(error.message)); reopening the "
-          + "file tells whether it is there", path: storage.path, systemError: error.systemError)
+        "the checkpoint that commits a large transaction failed (\(error.message)): it is visible, "
+          + "but not durable before a checkpoint succeeds, and until then nothing can be written",
+        path: storage.path, systemError: error.systemError)
     }
+  }
+
+  /// Whether a large transaction was committed that is not durable before a checkpoint succeeds.
+  package var isCheckpointOwed: Bool { owesCheckpoint.load(ordering: .relaxed) }
+
+  /// Makes the checkpoint that a large transaction still waits for, before anything else is logged.
+  ///
+  /// Writer mutex held. A full disk can be tried again, any other failure has poisoned the file.
+  package func payCheckpoint() throws(PagerError) {
+    guard owesCheckpoint.load(ordering: .relaxed) else { return }
+    try checkpoint()
+    owesCheckpoint.store(false, ordering: .relaxed)
   }
 
   private func publishTransaction(isLogged: Bool) {
@@ -167,6 +182,12 @@ extension Pager {
     publishLatch.withLock {
       published.pointee.committedPin = nil
       releasePinLocked(level.pin)
+      // Only pages of its own were made dirty meanwhile, and these are gone; unless a cut took the
+      // list, it need not grow with transactions that come to nothing.
+      if published.pointee.cutCount == transaction.pointee.cutCount {
+        published.pointee.dirtyPages.removeLast(
+          published.pointee.dirtyPages.count - transaction.pointee.dirtyPageCount)
+      }
     }
     forgetTransaction()
     giveBack(level)
