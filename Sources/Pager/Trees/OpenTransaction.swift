@@ -19,6 +19,9 @@ struct OpenTransaction {
   }
 
   var isOpen = false
+  /// The epoch in which its new pages are born: nobody moves it on but its own savepoints, since
+  /// whoever pins meanwhile shares the transaction's pin.
+  var birth = Epoch(0)
   /// How many pages were dirty when it began, and after how many cuts.
   var dirtyPageCount = 0
   var cutCount = 0

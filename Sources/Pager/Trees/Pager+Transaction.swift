@@ -32,6 +32,7 @@ extension Pager {
       let pin = takePinLocked()
       published.pointee.committedPin = pin
       transaction.pointee.isOpen = true
+      transaction.pointee.birth = published.pointee.epoch
       transaction.pointee.dirtyPageCount = published.pointee.dirtyPages.count
       transaction.pointee.cutCount = published.pointee.cutCount
       transaction.pointee.levels.append(OpenTransaction.Level(pin: pin))
@@ -45,9 +46,7 @@ extension Pager {
   }
 
   /// The epoch in which the transaction's new pages are born; for the writer.
-  ///
-  /// It can't move on meanwhile: whoever pins shares the transaction's pin.
-  package var epochOfTransaction: Epoch { published.pointee.epoch }
+  package var epochOfTransaction: Epoch { transaction.pointee.birth }
 
   /// Makes a tree part of the transaction, before its first change.
   package func touch(_ tree: TreeDescriptor) {
@@ -227,6 +226,7 @@ extension Pager {
       published.pointee.pins.add(pin)
       published.pointee.youngestPin = pin
       published.pointee.epoch = Epoch(pin.rawValue + 1)
+      transaction.pointee.birth = published.pointee.epoch
       transaction.pointee.levels.append(
         OpenTransaction.Level(
           pin: pin, unlinkedCount: transaction.pointee.unlinked.count,
