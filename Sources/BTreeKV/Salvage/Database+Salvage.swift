@@ -7,11 +7,6 @@ extension Database {
   /// top. Where something can't be reached, all pages are looked at for intact leaves; their entries
   /// go to a tree named `salvaged`, since leaves do not say which tree they belong to.
   ///
-  /// ```swift
-  /// let report = try Database.salvage(from: "damaged.btreekv", to: "new.btreekv")
-  /// for loss in report.losses { print(loss) }
-  /// ```
-  ///
   /// - Parameters:
   ///   - path: of the damaged file.
   ///   - newPath: of the file to make; there must be none.

@@ -93,14 +93,10 @@ package struct DamagedLog {
         guard try visit(.gap(from: segment.lsn(at: from), to: lsn)) else { return nil }
         gap = nil
       }
-      let isEnd = record.body[0] == LogRecord.endKind
       offset += LogRecord.byteCount(body: record.body.count)
-      if !isEnd {
-        let piece = Piece.record(record.body, at: lsn, durableUpTo: record.durableUpTo)
-        guard try visit(piece) else { return nil }
-      } else {
-        return (segment.lsn(at: offset), true)
-      }
+      if record.body[0] == LogRecord.endKind { return (segment.lsn(at: offset), true) }
+      let piece = Piece.record(record.body, at: lsn, durableUpTo: record.durableUpTo)
+      guard try visit(piece) else { return nil }
     }
     let end = segment.lsn(at: gap ?? offset)
     guard try visit(.gap(from: end, to: nil)) else { return nil }
