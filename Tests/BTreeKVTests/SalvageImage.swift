@@ -150,8 +150,7 @@ struct Salvaged {
     let new = try MemoryStorage()
     report = try Database.salvage(
       from: damaged, into: new, identifier: identifier.flatMap { FileIdentifier($0) })
-    let after = try MemoryStorage(contents: bytes).copyOfContents()
-    try require(after == bytes, "\(context): the damaged file was changed")
+    try require(damaged.copyOfContents() == bytes, "\(context): the damaged file was changed")
     let database = try openDatabase(in: new.reopen(), hasBackgroundThreads: false)
     try requireSound(database, context)
     func copy(_ tree: some ReadableTree, _ name: String) throws {

@@ -4,8 +4,8 @@ extension Database {
   /// Recovers what is left of a damaged file into a new one; the damaged file is only read.
   ///
   /// Trees are followed from their roots as far as pages are intact, and the log is applied on
-  /// top. Where something can't be reached, all pages are looked at for intact leaves; their entries
-  /// go to a tree named `salvaged`, since leaves do not say which tree they belong to.
+  /// top. Where something can't be reached, all pages are looked at for intact leaves; their
+  /// entries go to a tree named `salvaged`, since leaves do not say which tree they belong to.
   ///
   /// - Parameters:
   ///   - path: of the damaged file.

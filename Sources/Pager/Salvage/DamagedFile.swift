@@ -1,4 +1,6 @@
-/// A file that may be damaged anywhere, for salvage: it is only read, and what can't be read is zeros.
+/// A file that may be damaged anywhere, for salvage.
+///
+/// It is only read, and what can't be read is zeros.
 package final class DamagedFile {
   package let storage: any Storage
   package let fileByteCount: Int

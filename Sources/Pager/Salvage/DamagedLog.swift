@@ -1,7 +1,7 @@
 /// The log of a damaged file, piece by piece: little of it is in memory.
 ///
-/// Unlike recovery it goes on behind what is damaged: each record's checksum covers its position, so
-/// that those behind can be found.
+/// Unlike recovery it goes on behind what is damaged: each record's checksum covers its position,
+/// so that those behind can be found.
 package struct DamagedLog {
   /// What is found, in the order of positions.
   package enum Piece {
@@ -70,7 +70,8 @@ package struct DamagedLog {
 
   /// Hands over one segment's records.
   ///
-  /// - Returns: where it ends, and whether by a record that says so; nil when `visit` wants no more.
+  /// - Returns: where it ends, and whether by a record that says so; nil when `visit` wants no
+  ///   more.
   private func records(
     of segment: LogSegment, from start: LogSequenceNumber,
     _ visit: (Piece) throws(PagerError) -> Bool
