@@ -167,8 +167,10 @@ import Testing
     for part in [9, 7, 4, 1] {
       let count = image.bytes.count * part / 10
       let salvaged = try Salvaged(Array(image.bytes[..<count]), "cut to \(count)")
-      #expect(!salvaged.report.isComplete)
       let gone = Set(count / 4096..<image.pageCount)
+      // The end may be log that was not written yet.
+      let isHarmed = image.treePages.contains { gone.contains($0) }
+      #expect(!isHarmed || !salvaged.report.isComplete)
       try check(salvaged, image, gone, hasLog: true, isKnown: false, "cut to \(count)")
     }
   }
