@@ -12,6 +12,11 @@ package struct PageSet {
     bits.grow(toPageCount: Int(extent.end))
     return bits.set(true, Int(extent.first.rawValue)..<Int(extent.end)) == extent.pageCount
   }
+
+  /// Whether a page is in it.
+  package func contains(_ page: PageID) -> Bool {
+    page.rawValue < 1 << 40 && bits.contains(Int(page.rawValue))
+  }
 }
 
 extension Pager {

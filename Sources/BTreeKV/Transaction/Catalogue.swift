@@ -53,7 +53,7 @@ extension Engine {
 
   // MARK: In a transaction
 
-  private func put(_ record: CatalogueRecord, under name: String) throws(PagerError) {
+  func put(_ record: CatalogueRecord, under name: String) throws(PagerError) {
     pager.touch(catalogue.descriptor)
     _ = try name.withBytes { (key) throws(PagerError) in
       try record.encoded.span.bytes.withUnsafeBytes { (value) throws(PagerError) in
@@ -62,7 +62,7 @@ extension Engine {
     }
   }
 
-  private func removeRecord(_ name: String) throws(PagerError) {
+  func removeRecord(_ name: String) throws(PagerError) {
     pager.touch(catalogue.descriptor)
     _ = try name.withBytes { (key) throws(PagerError) in
       try catalogue.mutate(Tree.Mutation(key: key, payload: nil))

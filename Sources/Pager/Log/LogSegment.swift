@@ -54,7 +54,7 @@ struct LogSegment: Sendable {
     return bytes
   }
 
-  private static func words(of sector: UnsafeRawBufferPointer) -> [UInt64]? {
+  static func words(of sector: UnsafeRawBufferPointer) -> [UInt64]? {
     let sum = checksum64(UnsafeRawBufferPointer(rebasing: sector[..<504]), seed: 0)
     guard sector.loadUnaligned(fromByteOffset: 504, as: UInt64.self) == sum else { return nil }
     return (0..<8).map { sector.loadUnaligned(fromByteOffset: $0 * 8, as: UInt64.self) }

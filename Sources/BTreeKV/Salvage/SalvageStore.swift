@@ -1,0 +1,182 @@
+internal import Pager
+
+/// The new file of a salvage.
+///
+/// Its trees have made-up names at first, since the log may change what the catalogue says.
+final class SalvageStore {
+  /// Where entries go of which it is not known what tree they were in.
+  static let scanned = TreeID(.max)
+  /// The epochs of the pages that these come from.
+  private static let epochs = TreeID(.max - 1)
+
+  private let database: Database
+  private var ids: Set<TreeID> = []
+  private var last: (id: TreeID, access: TreeAccess)?
+
+  init(_ database: Database) { self.database = database }
+
+  private func workingName(_ id: TreeID) -> String { "\u{1}salvage \(id.rawValue)" }
+
+  // MARK: Entries
+
+  /// A tree of the new file; nil when there is none and none is to be made.
+  private func access(_ id: TreeID, isCreated: Bool) throws(DatabaseError) -> TreeAccess? {
+    if id == .main { return database.access }
+    if let last, last.id == id { return last.access }
+    guard isCreated || ids.contains(id) else { return nil }
+    let access = try database.tree(workingName(id)).access
+    ids.insert(id)
+    last = (id, access)
+    return access
+  }
+
+  func insert(
+    _ tree: TreeID, _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer
+  ) throws(DatabaseError) {
+    _ = try access(tree, isCreated: true)?.insert(key, value, nil)
+  }
+
+  /// Copies a large value.
+  ///
+  /// - Returns: false when its bytes are damaged or can't be read.
+  func insert(
+    _ tree: TreeID, _ key: UnsafeRawBufferPointer, _ value: LargeValueReader
+  ) throws(DatabaseError) -> Bool {
+    guard let access = try access(tree, isCreated: true) else { return false }
+    var isDamaged = false
+    do {
+      _ = try access.insert(Array(key), nil) { writer in
+        var isWriting = false
+        do {
+          try value.forEachChunk { (chunk) throws(PagerError) in
+            isWriting = true
+            do throws(DatabaseError) {
+              try writer.write(chunk)
+            } catch {
+              throw error.cause
+            }
+            isWriting = false
+          }
+        } catch {
+          isDamaged = !isWriting
+          throw error
+        }
+      }
+      return true
+    } catch {
+      if isDamaged { return false }
+      if let error = error as? PagerError { throw DatabaseError(error) }
+      throw error as? DatabaseError
+        ?? DatabaseError(PagerError(.inputOutput, "a value could not be copied: \(error)"))
+    }
+  }
+
+  func remove(_ tree: TreeID, _ key: UnsafeRawBufferPointer) throws(DatabaseError) {
+    _ = try access(tree, isCreated: false)?.remove(key, nil)
+  }
+
+  func remove(_ tree: TreeID, _ range: KeyRange) throws(DatabaseError) {
+    _ = try access(tree, isCreated: false)?.removeRange(range, nil)
+  }
+
+  func drop(_ tree: TreeID) throws(DatabaseError) {
+    guard tree != .main, ids.remove(tree) != nil else { return }
+    last = nil
+    try database.dropTree(workingName(tree))
+  }
+
+  // MARK: What only the scan finds
+
+  /// Whether a page is younger than the one that an entry of the same key came from.
+  func isYounger(_ epoch: Epoch, _ key: UnsafeRawBufferPointer) throws(DatabaseError) -> Bool {
+    guard let known = try access(Self.epochs, isCreated: false)?.lookup(key) else { return true }
+    return known.withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) } < epoch.rawValue
+  }
+
+  func note(_ epoch: Epoch, _ key: UnsafeRawBufferPointer) throws(DatabaseError) {
+    var word = epoch.rawValue
+    let bytes = withUnsafeBytes(of: &word) { Array($0) }
+    try bytes.withBytes { (bytes) throws(DatabaseError) in
+      try insert(Self.epochs, key, bytes)
+    }
+  }
+
+  // MARK: Names
+
+  /// Gives all trees their names, and counts.
+  func finish(_ report: inout SalvageReport) throws(DatabaseError) {
+    try drop(Self.epochs)
+    try nameTrees(&report)
+    try drop(.catalogue)
+    for id in ids.sorted() {
+      guard let count = try access(id, isCreated: false)?.count else { continue }
+      if count == 0 {
+        try drop(id)
+        continue
+      }
+      let isScanned = id == Self.scanned
+      let name = try freeName(isScanned ? "salvaged" : "salvaged-\(id.rawValue)")
+      try database.renameTree(workingName(id), to: name)
+      report.treeCount += 1
+      report.entryCount += count
+      if isScanned {
+        report.salvagedTree = name
+        report.salvagedCount = count
+      } else {
+        report.lose("the name of tree \(id.rawValue) is lost; it is called \"\(name)\" now")
+      }
+    }
+    report.entryCount += database.count
+  }
+
+  private func nameTrees(_ report: inout SalvageReport) throws(DatabaseError) {
+    guard let catalogue = try database.existingTree(workingName(.catalogue)) else { return }
+    var next = try catalogue.min()
+    while let (key, value) = next {
+      next = try catalogue.above(key)
+      guard let record = value.withUnsafeBytes({ CatalogueRecord($0) }) else {
+        report.lose("what the catalogue says of a tree makes no sense")
+        continue
+      }
+      let text = String(decoding: key, as: UTF8.self)
+      let isName = (1...Engine.maximumNameByteCount).contains(text.utf8.count)
+      let wanted = isName ? text : "salvaged-\(record.id.rawValue)"
+      let name = try freeName(wanted)
+      if name != text { report.lose("a tree's name is not usable; it is called \"\(name)\" now") }
+      report.treeCount += 1
+      report.entryCount += try give(name, record)
+    }
+  }
+
+  /// The name, or if it is taken one like it.
+  private func freeName(_ wanted: String) throws(DatabaseError) -> String {
+    var name = wanted
+    var number = 1
+    while try database.existingTree(name) != nil {
+      number += 1
+      name = "\(wanted.prefix(200))-\(number)"
+    }
+    return name
+  }
+
+  /// Gives a tree its name and its codings; a tree without entries is made.
+  ///
+  /// - Returns: how many entries it has.
+  private func give(_ name: String, _ record: CatalogueRecord) throws(DatabaseError) -> Int {
+    let count = try access(record.id, isCreated: true)?.count ?? 0
+    let old = workingName(record.id)
+    let engine = database.engine
+    try converting { () throws(PagerError) in
+      try engine.changeAtOnce(nil) { () throws(PagerError) in
+        let state = TransactionState(engine)
+        defer { state.end() }
+        let id = try engine.findOrCreateTree(old, in: state)
+        try engine.removeRecord(old)
+        try engine.put(CatalogueRecord(id: id, typeTag: record.typeTag), under: name)
+      }
+    }
+    ids.remove(record.id)
+    last = nil
+    return count
+  }
+}
