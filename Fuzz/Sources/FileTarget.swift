@@ -55,12 +55,9 @@ private func attempt(_ what: String, _ body: () throws -> Void) -> Bool {
 
 /// Opens the file and does a little of everything with it.
 private func exercise(_ bytes: [UInt8]) {
-  guard
-    let storage = try? MemoryStorage(
-      capacityByteCount: 8 << 20, reservedByteCount: 8 << 20),
-    (try? storage.allocate(byteRange: 0..<bytes.count)) != nil,
-    (try? bytes.withBytes({ (raw) throws(PagerError) in try storage.write(raw, at: 0) })) != nil
-  else { return require(false, "the storage takes no bytes") }
+  guard let storage = memoryStorage(of: bytes) else {
+    return require(false, "the storage takes no bytes")
+  }
   var opened: Database?
   _ = attempt("opening") { opened = try openFile(storage) }
   guard let database = opened else { return }

@@ -8,15 +8,9 @@ extension FuzzTarget {
     run: { bytes in
       var input = FuzzInput(bytes)
       let image = LogSketch(&input)
-      guard
-        let storage = try? MemoryStorage(
-          capacityByteCount: 1 << 20, reservedByteCount: 1 << 20)
-      else { return }
-      let file = image.file
-      guard (try? storage.allocate(byteRange: 0..<file.count)) != nil,
-        (try? file.withUnsafeBytes({ (raw) throws(PagerError) in try storage.write(raw, at: 0) }))
-          != nil
-      else { return require(false, "the storage takes no bytes") }
+      guard let storage = memoryStorage(of: image.file) else {
+        return require(false, "the storage takes no bytes")
+      }
       scan(storage, image)
     },
     seeds: {
@@ -31,7 +25,7 @@ extension FuzzTarget {
     })
 }
 
-private func scan(_ storage: MemoryStorage, _ image: LogSketch) {
+@inline(never) private func scan(_ storage: MemoryStorage, _ image: LogSketch) {
   do throws(PagerError) {
     let scan = try LogScan(
       start: image.start, storage: storage, pageByteCount: 4096,
@@ -68,7 +62,7 @@ private struct LogSketch {
   var file = [UInt8](repeating: 0, count: pageCount * 4096)
   var start: LogStart
 
-  init(_ input: inout FuzzInput) {
+  @inline(never) init(_ input: inout FuzzInput) {
     let how = input.byte()
     let edits = Int(input.byte()) % 4
     var segments = [4, 8].map { page in

@@ -71,3 +71,15 @@ func editSeed(_ number: Int, byteCount: Int) -> [UInt8] {
     return UInt8(truncatingIfNeeded: state >> 32)
   }
 }
+
+/// A "disk" of 8 MiB with these bytes; small, since reserving much takes time.
+@inline(never) func memoryStorage(of bytes: [UInt8]) -> MemoryStorage? {
+  do throws(PagerError) {
+    let storage = try MemoryStorage(capacityByteCount: 8 << 20, reservedByteCount: 8 << 20)
+    try storage.allocate(byteRange: 0..<bytes.count)
+    try storage.writeBytes(bytes, at: 0)
+    return storage
+  } catch {
+    return nil
+  }
+}
