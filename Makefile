@@ -1,12 +1,12 @@
 # `make check` is what a change must pass; CI runs .ci/run, which calls the same commands.
 
 SWIFT ?= swift
-SWIFT_SOURCES = Sources Demo Tests Package.swift
+SWIFT_SOURCES = Sources Demo Tests Package.swift Fuzz
 TSAN_SCRATCH = .build-tsan
 SYMBOL_GRAPHS = .build/symbol-graphs
 DOCC = $(shell command -v docc 2>/dev/null)
 
-.PHONY: check lint build test demo format docs bench tsan
+.PHONY: check lint build test demo format docs bench tsan fuzz
 
 check: lint build test docs
 
@@ -54,3 +54,8 @@ bench:
 tsan:
 	SHARED_LATCHES=1 BTREEKV_TSAN=1 $(SWIFT) test --sanitize=thread \
 	  --scratch-path $(TSAN_SCRATCH) --filter 'ThreadTests|ThreadsTests'
+
+# Hostile bytes with right checksums, FUZZ_SECONDS a target: see Fuzz/run.
+fuzz:
+	Fuzz/build
+	Fuzz/run
