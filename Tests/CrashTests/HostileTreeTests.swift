@@ -99,6 +99,39 @@ import Testing
     #expect(try exercise(try resealed(bytes) { _, _ in }) == [])
   }
 
+  /// A count that is lower than the entries there are never goes below zero: it would not fit where
+  /// it is stored. (Found by the fuzzer's whole-file target.)
+  @Test func countsBelowTheEntries() throws {
+    let bytes = try resealed(try Self.closedFile()) { table, block in
+      block.root.count = 1
+      for index in table.trees.indices { table.trees[index].root.count = 1 }
+    }
+    let database = try Self.open(bytes)
+    func code(_ body: () throws -> Void) -> DatabaseError.Code? {
+      do { try body() } catch { return (error as? DatabaseError)?.code }
+      return nil
+    }
+    let tree = try #require(try database.existingTree("a"))
+    #expect(try database.remove("key 7"))
+    #expect(try tree.remove("key 100007"))
+    for number in [8, 9, 250] {
+      #expect(code { try database.remove("key \(number)") } == .corrupted)
+      #expect(code { try tree.remove("key \(100_000 + number)") } == .corrupted)
+    }
+    #expect(code { try database.removeRange(.from("key 1")) } == .corrupted)
+    #expect(code { try tree.removeRange(.range("key 1001", "key 1050")) } == .corrupted)
+    let inTransaction = code {
+      try database.write { transaction in
+        _ = try transaction.tree("a").removeRange(.from("key 1002"))
+      }
+    }
+    #expect(inTransaction == .corrupted)
+    try database.checkpoint()
+    #expect(database.count == 0 && tree.count == 0)
+    #expect(try !database.verify().isSound)
+    try database.close()
+  }
+
   /// Each byte of the table that rots is found at opening.
   @Test func rottenTable() throws {
     let bytes = try Self.closedFile()

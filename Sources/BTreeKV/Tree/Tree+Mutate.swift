@@ -82,6 +82,7 @@ extension Tree {
     if mutation.payload == nil, !isFound { return Outcome(wasThere: false) }
     guard fits(mutation, leaf, index, isFound) else { return nil }
     let entry = logEntry(mutation)
+    if mutation.payload == nil { try checkCount(removing: 1) }
     try reserveLog(entry.byteCount)
     let new = PageReference(
       id: try pager.allocator.allocatePage(), epoch: pager.epochOfTransaction)
@@ -140,6 +141,7 @@ extension Tree {
     }
     let entry = logEntry(mutation)
     do throws(PagerError) {
+      if mutation.payload == nil { try checkCount(removing: 1) }
       try reserveLog(entry.byteCount)
     } catch {
       pool.unlockUnchanged(page.id)
@@ -161,6 +163,17 @@ extension Tree {
     pool.unlockExclusive(page.id)
     writer.pointee.lastInsert = (page.id, index)
     return Outcome(wasThere: isFound)
+  }
+
+  /// Throws when the pages hold more entries than the tree counts: nothing may go below zero.
+  @inline(__always) func checkCount(removing count: Int) throws(PagerError) {
+    let known = isInTransaction ? state.pointee.working.count : state.pointee.root.count
+    if known < count { throw countProblem }
+  }
+
+  private var countProblem: PagerError {
+    PagerError(
+      .corrupted, "a tree holds more entries than it counts: verify the file, and salvage it")
   }
 
   /// Makes sure that an entry of so many bytes can be logged.

@@ -150,6 +150,7 @@ extension Tree {
       let parent = node(path[position].page.id)
       let level = path[position].level - 1
       for index in run { try collect(parent.child(index), level: level, into: &cut) }
+      try checkCount(removing: cut.entryCount)
       // A neighbour takes over the range; it stays as it is.
       let keeper = run.lowerBound > 0 ? run.lowerBound - 1 : run.upperBound
       try hangIn(

@@ -45,6 +45,7 @@ extension Tree {
       if cell.isLarge { replacedValue = cell.payload }
     }
     do throws(PagerError) {
+      if mutation.payload == nil { try checkCount(removing: 1) }
       try restructureLeaf(&work, mutation, leaf, index, isFound)
       try reserveLog(logEntry(mutation).byteCount)
     } catch {
