@@ -148,6 +148,7 @@ public final class Pager: @unchecked Sendable {
     storage.close()
     published.deinitialize(count: 1)
     published.deallocate()
+    transaction.pointee.log.deallocate()
     transaction.deinitialize(count: 1)
     transaction.deallocate()
   }

@@ -116,3 +116,24 @@ struct PagerRandom: RandomNumberGenerator {
   /// A number below `limit`.
   mutating func below(_ limit: Int) -> Int { Int(next() % UInt64(max(1, limit))) }
 }
+
+/// What a transaction made is its own, whatever a file says of epochs.
+@Suite struct OpenTransactionTests {
+  /// rule F4: a page that claims to be younger than the transaction, but was not made by it, is
+  /// not free at once. (Found by the fuzzer's whole-file target.)
+  @Test func onlyOwnPagesAreFreeAtOnce() {
+    var transaction = OpenTransaction(logLimit: 100)
+    transaction.levels.append(OpenTransaction.Level(pin: Epoch(5)))
+    transaction.link(PageID(70))
+    func unlink(_ page: UInt64) -> Bool {
+      transaction.unlink(
+        Unlinked(
+          extent: Extent(first: PageID(page), pageCount: 1), birth: Epoch(6), death: Epoch(6),
+          isValue: false))
+    }
+    #expect(unlink(70))
+    #expect(!unlink(70), "it is gone already")
+    #expect(!unlink(9000) && !unlink(1 << 40), "made by somebody else")
+    #expect(transaction.unlinked.count == 3)
+  }
+}

@@ -54,8 +54,10 @@ struct OpenTransaction {
   ///
   /// - Returns: whether it is free at once, since nobody else ever saw it.
   mutating func unlink(_ entry: Unlinked) -> Bool {
-    if levels[levels.count - 1].pin < entry.birth {
-      let index = Int(entry.extent.first.rawValue)
+    let index = Int(entry.extent.first.rawValue)
+    // A made-up file may speak of pages that are younger than they can be: only `owned` is to be
+    // trusted, and the epoch only tells which level it was.
+    if levels[levels.count - 1].pin < entry.birth, owned.contains(index) {
       owned.set(false, index..<index + 1)
       return true
     }
