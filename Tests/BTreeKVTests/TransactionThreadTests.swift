@@ -166,8 +166,9 @@ import Testing
     var options = tightOptions()
     options.snapshotAgeLimitSeconds = 0.02
     let shared = try run(options, steps: 1500 * lengthFactor, isSlow: true)
+    // How many sums are done before their snapshots expire depends on the machine; that sums are
+    // compared at all is what `bankTransfers` makes sure of.
     #expect(shared.expired.load(ordering: .relaxed) > 0)
-    #expect(shared.sums.load(ordering: .relaxed) > 0)
   }
 
   private func code(_ body: () throws -> Void) -> DatabaseError.Code? {
