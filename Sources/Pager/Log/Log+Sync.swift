@@ -30,10 +30,11 @@ extension Log {
       }
       isSyncing = true
       syncLock.unlock()
-      // First the flag, then the target: the bytes of a value are written before the flag is set,
-      // and that before a record names them.
-      let hasValues = hasUnsyncedValues.exchange(false, ordering: .acquiringAndReleasing)
+      // First the target, then the flag. A value's bytes are written before the flag is set, and that
+      // before a record names them: so each record before the target finds the flag set, or a sync
+      // that came after it was set has taken its bytes along.
       let target = endLSN
+      let hasValues = hasUnsyncedValues.exchange(false, ordering: .acquiringAndReleasing)
       var failure: PagerError?
       do throws(PagerError) {
         if isMapped {
