@@ -158,9 +158,6 @@ extension Pager {
   /// Pins what is there now, in all trees, until `releasePin`.
   package func takePin() -> Epoch { publishLatch.withLock { takePinLocked() } }
 
-  /// One more holder for a pin that is held.
-  package func share(_ pin: Epoch) { publishLatch.withLock { published.pointee.pins.share(pin) } }
-
   func takePinLocked() -> Epoch {
     if let pin = published.pointee.committedPin {
       // What the transaction under way has done is nobody else's to see.

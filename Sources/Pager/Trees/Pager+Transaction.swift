@@ -95,7 +95,8 @@ extension Pager {
   /// Writer mutex held. The caller still has to wait for durability.
   ///
   /// - Throws: when it could not be logged; then the transaction is still open, to be rolled back.
-  ///   But for `.outcomeUnknown`: then it is published, and the file refuses further writes.
+  ///   But for `.outcomeUnknown`: then it is published, and nothing can be written before a
+  ///   checkpoint has made it durable.
   package func commitTransaction() throws(PagerError) {
     guard transaction.pointee.operationCount > 0 else { return rollBackTransaction() }
     // What failed since it began may be what it stands on (rule C7).
@@ -215,9 +216,6 @@ extension Pager {
   }
 
   // MARK: Savepoints
-
-  /// How many savepoints are open, and the transaction itself.
-  package var transactionDepth: Int { transaction.pointee.levels.count }
 
   /// Begins a savepoint: what comes from now on can be undone alone.
   package func beginSavepoint() {
