@@ -185,7 +185,8 @@ import Testing
           let found: [UInt8]?
           if usesCursors {
             let range = KeyRange.closed(key, key)
-            let cursor = try register % 2 == 0 ? snapshot.cursor(in: range) : other.cursor(in: range)
+            let cursor =
+              try register % 2 == 0 ? snapshot.cursor(in: range) : other.cursor(in: range)
             found = try cursor.next()?.value
           } else {
             found = try register % 2 == 0 ? snapshot.lookup(key) : other.lookup(key)

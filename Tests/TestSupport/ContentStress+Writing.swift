@@ -64,7 +64,8 @@ extension ContentStress {
     }
     known[number].done.store(Self.word(version, isThere: !isRemoval), ordering: .releasing)
     note(changes: 1)
-    try require(isRight, "\(name): a change of key \(number) met something else than version \(before)")
+    try require(
+      isRight, "\(name): a change of key \(number) met something else than version \(before >> 1)")
   }
 
   /// Removes a part of a run with one call.

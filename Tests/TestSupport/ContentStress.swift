@@ -96,7 +96,9 @@ package final class ContentStress: Sendable {
     (0..<8).map { UInt8(truncatingIfNeeded: number >> (56 - 8 * $0)) }
   }
 
-  static func word(_ bytes: ArraySlice<UInt8>) -> UInt64 { bytes.reduce(0) { $0 << 8 | UInt64($1) } }
+  static func word(_ bytes: ArraySlice<UInt8>) -> UInt64 {
+    bytes.reduce(0) { $0 << 8 | UInt64($1) }
+  }
 
   /// A mix of a key's number, so that a value can't pass for a neighbour's.
   private static func hash(_ number: Int) -> UInt64 {

@@ -233,6 +233,7 @@ extension Pager {
           droppedCount: transaction.pointee.dropped.count,
           roots: transaction.pointee.touched.map { $0.state.pointee.working }))
     }
+    assert(holdsInvariants(every: 8))
   }
 
   /// Ends the last savepoint and keeps what was done in it.
@@ -242,6 +243,7 @@ extension Pager {
     transaction.pointee.levels[last].made.append(contentsOf: level.made)
     transaction.pointee.levels[last].madeValues.append(contentsOf: level.madeValues)
     releaseSavepoint(level.pin)
+    assert(holdsInvariants(every: 8))
   }
 
   /// Ends the last savepoint and undoes what was done in it.
@@ -265,6 +267,7 @@ extension Pager {
     transaction.pointee.operationCount = level.operationCount
     releaseSavepoint(level.pin)
     giveBack(level)
+    assert(holdsInvariants(every: 8))
   }
 
   private func releaseSavepoint(_ pin: Epoch) {
