@@ -52,10 +52,13 @@ endif
 bench:
 	Benchmarks/compare
 
-# Optimistic reads race by design; with shared latches ThreadSanitizer can check all the rest.
+# Optimistic reads race by design; with shared latches ThreadSanitizer can check all the rest. The
+# stress runs in a release build too, where more happens at once; a race makes its status 66.
 tsan:
-	SHARED_LATCHES=1 BTREEKV_TSAN=1 $(SWIFT) test --sanitize=thread \
-	  --scratch-path $(TSAN_SCRATCH) --filter 'ThreadTests|ThreadsTests|LinearizabilityTests|ContentStressTests'
+	SHARED_LATCHES=1 BTREEKV_TSAN=1 $(SWIFT) test --sanitize=thread --scratch-path $(TSAN_SCRATCH) \
+	  --filter 'ThreadTests|ThreadsTests|LinearizabilityTests|ContentStressTests'
+	SHARED_LATCHES=1 BTREEKV_TSAN=1 $(SWIFT) run -c release --sanitize=thread \
+	  --scratch-path $(TSAN_SCRATCH) Stress --seconds 20
 
 # Optimistic reads under load, every answer checked, in a release build: races hardly show in debug.
 # STRESS_SEED repeats the rounds of a run.

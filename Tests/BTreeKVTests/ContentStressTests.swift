@@ -23,7 +23,10 @@ import Testing
     let statistics = try database.statistics()
     #expect(stress.counts.checks > 1000, "seed \(seed): too little was read")
     #expect(statistics.pageReadCount > 100, "seed \(seed): too little was evicted")
-    #expect(statistics.checkpointNumber > 5, "seed \(seed): too few checkpoints")
+    // One comes with the file; without a log, others only when they are asked for.
+    #expect(
+      statistics.checkpointNumber > (isUnderThreadSanitizer ? 1 : 5),
+      "seed \(seed): too few checkpoints")
     try database.close()
     let reopened = try openDatabase(in: storage.reopen())
     try stress.checkReopened(reopened)

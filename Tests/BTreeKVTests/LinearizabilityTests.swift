@@ -265,7 +265,10 @@ import Testing
   private static func finish(_ database: Database, _ context: String) throws {
     let statistics = try database.statistics()
     #expect(statistics.pageReadCount > 100, "\(context): too little was evicted")
-    #expect(statistics.checkpointNumber > 5, "\(context): too few checkpoints")
+    // One comes with the file; without a log, others only when they are asked for.
+    #expect(
+      statistics.checkpointNumber > (isUnderThreadSanitizer ? 1 : 5),
+      "\(context): too few checkpoints")
     try requireSound(database, context)
     try database.close()
   }
