@@ -22,7 +22,7 @@ import Testing
   }
 
   static let cases: [Case] = Database.Durability.allCases.flatMap { durability in
-    (0..<(isLong ? 200 : 8)).map { Case(durability: durability, seed: firstSeed + UInt64($0)) }
+    (0..<(isLong ? 200 : 3)).map { Case(durability: durability, seed: firstSeed + UInt64($0)) }
   }
 
   /// rule A1, B1 to B7, C3, C7, C9, E1 to E7, F1: at whatever instant the power goes, the file opens
@@ -33,10 +33,10 @@ import Testing
   @Test(arguments: cases) func anyCrashLeavesAWholeFile(_ test: Case) throws {
     var settings = CrashExplorer.Settings()
     settings.imagesPerSync = 1
-    settings.sampleCount = 20
+    settings.sampleCount = 12
     settings.nestedPercent = 4
     var explorer = CrashExplorer(settings)
-    let plan = CrashPlan(seed: test.seed, length: 40, durability: test.durability)
+    let plan = CrashPlan(seed: test.seed, length: 30, durability: test.durability)
     do throws(CrashFind) {
       try explorer.explore(plan, seed: test.seed)
     } catch {
