@@ -1,4 +1,4 @@
-package import BTreeKV
+import BTreeKV
 import Pager
 import TestSupport
 
@@ -39,15 +39,21 @@ package struct CrashExplorer {
   package mutating func explore(_ plan: CrashPlan, seed: UInt64) throws(CrashFind) {
     tally.workloads += 1
     tally.operations += plan.operations.count
-    var run: CrashRun
+    let run = try Self.run(plan)
+    try explore(run, random: CrashRandom(seed: seed), depth: 0)
+  }
+
+  /// Runs a workload on a new file, without crashing it.
+  @discardableResult
+  package static func run(_ plan: CrashPlan) throws(CrashFind) -> CrashRun {
     do {
-      run = try CrashRun(plan)
+      var run = try CrashRun(plan)
       let (database, _) = try run.open()
       try run.run(database)
+      return run
     } catch {
       throw CrashFind(message: "without a crash: \(error)")
     }
-    try explore(run, random: CrashRandom(seed: seed), depth: 0)
   }
 
   /// Crashes a workload that is over.
