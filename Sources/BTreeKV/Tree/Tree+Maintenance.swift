@@ -35,7 +35,16 @@ extension Database {
       }
       _ = try tree.mutate(Tree.Mutation(key: entry.key, payload: entry.value))
     case .insertLarge:
-      _ = try tree.mutate(Tree.Mutation(key: entry.key, payload: entry.value, isLarge: true))
+      guard var value = LargeValue(entry.value, pageByteCount: pager.pageByteCount) else {
+        throw PagerError(.corrupted, "a log record's reference to a value makes no sense")
+      }
+      // The writer that died was ahead by another distance (rule C9). An epoch of its may lie in the
+      // future of this one: then the value would seem younger than a snapshot that shows it, and be
+      // freed under that.
+      value.birth = pager.publishLatch.withLock { pager.published.pointee.epoch }
+      try value.encoded.span.bytes.withUnsafeBytes { (reference) throws(PagerError) in
+        _ = try tree.mutate(Tree.Mutation(key: entry.key, payload: reference, isLarge: true))
+      }
     case .remove:
       _ = try tree.mutate(Tree.Mutation(key: entry.key, payload: nil))
     case .removeRange:
