@@ -65,10 +65,12 @@ extension Tree {
     }
     guard let visit else { return nil }
     let leaf = node(visit.page.id)
+    let isLeafRight = leaf.isPage(visit.page, level: 0)
     // Only the writer changes what it reads here; a page may only be evicted.
     let youngestPin = pager.youngestPinOfTransaction
     let isOld = !(youngestPin < leaf.epoch)
     guard pool.endRead(visit.page.id, visit.version) else { return nil }
+    guard isLeafRight else { throw Node.mismatch(visit.page) }
     if !isOld {
       guard pool.lockExclusive(visit.page.id, visit.version) else { return nil }
       return try mutateInPlace(mutation, visit.page)
@@ -86,6 +88,8 @@ extension Tree {
     try reserveLog(entry.byteCount)
     let new = PageReference(
       id: try pager.allocator.allocatePage(), epoch: pager.epochOfTransaction)
+    // Waiting for a page that is held here would take for ever. It stays in use.
+    if new.id == visit.page.id || new.id == parent.page.id { throw markedAsFree(new.id) }
     do throws(PagerError) {
       try pool.makeResident(newPage: new.id)
     } catch {
@@ -96,6 +100,12 @@ extension Tree {
       pool.discard(held: new.id)
       try? pager.allocator.free(Extent(first: new.id, pageCount: 1))
       return nil
+    }
+    guard node(parent.page.id).isPage(parent.page, level: 1) else {
+      pool.unlockUnchanged(parent.page.id)
+      pool.discard(held: new.id)
+      try? pager.allocator.free(Extent(first: new.id, pageCount: 1))
+      throw Node.mismatch(parent.page)
     }
     let copy = node(new.id)
     copy.copy(from: leaf, id: new.id, epoch: new.epoch, pageByteCount: pageByteCount)
@@ -129,6 +139,10 @@ extension Tree {
     _ mutation: Mutation, _ page: PageReference
   ) throws(PagerError) -> Outcome? {
     let node = node(page.id)
+    guard node.isPage(page, level: 0) else {
+      pool.unlockUnchanged(page.id)
+      throw Node.mismatch(page)
+    }
     let (index, isFound) = node.lowerBound(
       of: mutation.key, isLeaf: true, pageByteCount: pageByteCount)
     if mutation.payload == nil, !isFound {
