@@ -1,12 +1,12 @@
 # `make check` is what a change must pass; CI runs .ci/run, which calls the same commands.
 
 SWIFT ?= swift
-SWIFT_SOURCES = Sources Demo Tests Package.swift Fuzz
+SWIFT_SOURCES = Sources Demo Tests Package.swift Fuzz Benchmarks/Sources
 TSAN_SCRATCH = .build-tsan
 SYMBOL_GRAPHS = .build/symbol-graphs
 DOCC = $(shell command -v docc 2>/dev/null)
 
-.PHONY: check lint build test demo format docs bench tsan fuzz
+.PHONY: check lint build test demo format docs bench tsan fuzz differential
 
 check: lint build test docs
 
@@ -56,6 +56,13 @@ tsan:
 	  --scratch-path $(TSAN_SCRATCH) --filter 'ThreadTests|ThreadsTests'
 
 # Hostile bytes with right checksums, FUZZ_SECONDS a target: see Fuzz/run.
+FUZZ_SECONDS ?= 20
 fuzz:
 	Fuzz/build
-	Fuzz/run
+	FUZZ_SECONDS=$(FUZZ_SECONDS) Fuzz/run
+
+# The same random histories on BTreeKV and on the system's SQLite (libsqlite3-dev), for so many
+# seconds: see Benchmarks/README.md.
+DIFFERENTIAL_SECONDS ?= 30
+differential:
+	$(SWIFT) run -c release --package-path Benchmarks differential $(DIFFERENTIAL_SECONDS)

@@ -111,8 +111,12 @@ import Testing
 
     /// Puts the root into both superblocks.
     mutating func setRoot(_ page: Int, height: Int, count: Int) {
-      block.root = TreeRoot(
-        page: HostileGraphTests.reference(page), height: height, count: count)
+      setRoot(
+        TreeRoot(page: HostileGraphTests.reference(page), height: height, count: count))
+    }
+
+    mutating func setRoot(_ root: TreeRoot) {
+      block.root = root
       for offset in [0, HostileGraphTests.pageByteCount] {
         bytes.replaceSubrange(offset..<offset + 512, with: block.encoded())
       }
@@ -140,7 +144,8 @@ import Testing
         } else {
           let below = 4 + 2 * (level - 1)
           let separator = "m" + String(repeating: "m", count: level)
-          forgery.makePage(id, level: level, [Entry("", child: below), Entry(separator, child: below + 1)])
+          forgery.makePage(
+            id, level: level, [Entry("", child: below), Entry(separator, child: below + 1)])
         }
       }
     }
@@ -196,8 +201,12 @@ import Testing
         forgery.mark(4..<12, isUsed: false)
         let database = try Self.open(forgery.bytes)
         if isInTransaction {
-          _ = code { try database.write { transaction in _ = try transaction.insert("b", "value") } }
-          _ = code { try database.write { transaction in _ = try transaction.insert("o", "value") } }
+          _ = code {
+            try database.write { transaction in _ = try transaction.insert("b", "value") }
+          }
+          _ = code {
+            try database.write { transaction in _ = try transaction.insert("o", "value") }
+          }
         }
         _ = code { _ = try database.insert("b", "value") }
         _ = code { _ = try database.remove("n") }
@@ -241,6 +250,24 @@ import Testing
     }
   }
 
+  /// A page that can't be moved at close: the one made for it is not waited for. (Found by the
+  /// fuzzer's whole-file target.)
+  @Test func pageThatCannotBeMoved() throws {
+    var forgery = try Forgery()
+    forgery.makePage(80, level: 0, [Entry("a")])
+    forgery.makePage(81, level: 0, [Entry("n")])
+    forgery.makePage(82, level: 1, [Entry("", child: 80), Entry("m", child: 81)])
+    // Page 82 is said to be a leaf here.
+    forgery.makePage(83, level: 1, [Entry("q", child: 81), Entry("r", child: 82)])
+    forgery.makePage(84, level: 2, [Entry("", child: 82), Entry("q", child: 83)])
+    forgery.setRoot(84, height: 3, count: 2)
+    forgery.mark(4..<80, isUsed: false)
+    forgery.mark(80..<85, isUsed: true)
+    let database = try Self.open(forgery.bytes)
+    try database.insert("b", "value")
+    #expect(code { try database.close() } == .corrupted)
+  }
+
   @Test func ladderIsSalvaged() throws {
     let report = try Database.salvage(
       from: try MemoryStorage(contents: try Self.ladder()), into: try MemoryStorage())
@@ -282,7 +309,8 @@ import Testing
     var forgery = try Forgery()
     forgery.makePage(10, level: 0, [Entry("a")])
     forgery.makePage(11, level: 0, [Entry("z")])
-    forgery.makePage(12, level: 1, [Entry("", child: 10), Entry("m", child: 11), Entry("zz", child: 10)])
+    forgery.makePage(
+      12, level: 1, [Entry("", child: 10), Entry("m", child: 11), Entry("zz", child: 10)])
     forgery.setRoot(12, height: 2, count: 3)
     let database = try Self.open(forgery.bytes)
     #expect(code { _ = try database.lookup("a") } == .corrupted)
@@ -290,6 +318,24 @@ import Testing
     #expect(code { _ = try database.removeRange(.all) } == .corrupted)
     #expect(try !database.verify().isSound)
     database.pager.abandon()
+  }
+
+  /// The first segment of the log begins at a position that none is below, whatever the superblock
+  /// says. (Found by the fuzzer's whole-file target.)
+  @Test func logEndBeforeTheFirstPosition() throws {
+    for end in [0, 8, 1016, 1024] as [UInt64] {
+      var forgery = try Forgery()
+      forgery.block.logEnd = LogSequenceNumber(end)
+      forgery.setRoot(forgery.block.root)
+      var options = Self.options
+      options.durability = .flush
+      let storage = try MemoryStorage(contents: forgery.bytes)
+      let database = try Database.open(
+        storage: storage, options: options, hasBackgroundThreads: false)
+      try database.insert("b", "value")
+      #expect(try database.verify().problems == [])
+      try database.close()
+    }
   }
 
   /// A value whose runs all name the same pages is no longer than they make it look.

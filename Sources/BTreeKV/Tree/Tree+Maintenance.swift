@@ -135,7 +135,13 @@ extension Tree {
     _ changes: [(index: Int, child: PageReference)]
   ) throws(PagerError) -> PageReference {
     let new = try allocatePage(&work)
-    try lockShared(page, level: level, work)
+    do throws(PagerError) {
+      try lockShared(page, level: level, work)
+    } catch {
+      // Whoever gives back what was made waits for those who hold it.
+      pool.unlockExclusive(new.id)
+      throw error
+    }
     let copy = node(new.id)
     copy.copy(from: node(page.id), id: new.id, epoch: new.epoch, pageByteCount: pageByteCount)
     pool.unlock(shared: page.id)

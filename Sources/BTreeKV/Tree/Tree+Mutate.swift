@@ -86,16 +86,7 @@ extension Tree {
     let entry = logEntry(mutation)
     if mutation.payload == nil { try checkCount(removing: 1) }
     try reserveLog(entry.byteCount)
-    let new = PageReference(
-      id: try pager.allocator.allocatePage(), epoch: pager.epochOfTransaction)
-    // Waiting for a page that is held here would take for ever. It stays in use.
-    if new.id == visit.page.id || new.id == parent.page.id { throw markedAsFree(new.id) }
-    do throws(PagerError) {
-      try pool.makeResident(newPage: new.id)
-    } catch {
-      try? pager.allocator.free(Extent(first: new.id, pageCount: 1))
-      throw error
-    }
+    let new = try allocatePage(beside: visit.page.id, parent.page.id)
     guard pool.lockExclusive(parent.page.id, parent.version) else {
       pool.discard(held: new.id)
       try? pager.allocator.free(Extent(first: new.id, pageCount: 1))
@@ -127,6 +118,22 @@ extension Tree {
     pool.unlockExclusive(new.id)
     writer.pointee.lastInsert = (new.id, index)
     return Outcome(wasThere: isFound)
+  }
+
+  /// A page for a copy in a transaction, held exclusively.
+  private func allocatePage(beside leaf: PageID, _ parent: PageID) throws(PagerError)
+    -> PageReference
+  {
+    let id = try pager.allocator.allocatePage()
+    // Waiting for a page that is held here would take for ever. It stays in use.
+    if id == leaf || id == parent { throw markedAsFree(id) }
+    do throws(PagerError) {
+      try pool.makeResident(newPage: id)
+    } catch {
+      try? pager.allocator.free(Extent(first: id, pageCount: 1))
+      throw error
+    }
+    return PageReference(id: id, epoch: pager.epochOfTransaction)
   }
 
   /// Changes a leaf that is held exclusively, when the change fits and the leaf is young enough.
