@@ -143,7 +143,10 @@ public final class Database: WritableTree, Sendable {
       try pager.checkNotInTransaction()
       try pager.close { (limit) throws(PagerError) in
         var hasMoved = false
-        for tree in engine.allTrees where try tree.relocate(pagesFrom: limit) { hasMoved = true }
+        var budget = PageBudget(pager)
+        for tree in engine.allTrees where try tree.relocate(pagesFrom: limit, &budget) {
+          hasMoved = true
+        }
         return hasMoved
       }
     }

@@ -68,8 +68,13 @@ extension Tree {
   ///
   /// Large values stay where they are.
   ///
+  /// - Parameters:
+  ///   - limit: a page number.
+  ///   - budget: of the walks over all trees.
   /// - Returns: whether anything moved.
-  func relocate(pagesFrom limit: Int) throws(PagerError) -> Bool {
+  func relocate(
+    pagesFrom limit: Int, _ budget: inout PageBudget
+  ) throws(PagerError) -> Bool {
     let root = pager.publishedRoot(of: descriptor)
     guard root.height > 0 else { return false }
     pathCount = 0
@@ -77,7 +82,7 @@ extension Tree {
     let limitID = PageID(UInt64(limit))
     let moved: PageReference?
     do throws(PagerError) {
-      moved = try relocate(&work, root.page, level: root.height - 1, limitID)
+      moved = try relocate(&work, root.page, level: root.height - 1, limitID, &budget)
     } catch {
       for page in work.made {
         pool.discard(page.id)
@@ -105,21 +110,17 @@ extension Tree {
   ///
   /// - Returns: the subtree's new root, or nil when nothing in it moved.
   private func relocate(
-    _ work: inout Restructuring, _ page: PageReference, level: Int, _ limit: PageID
+    _ work: inout Restructuring, _ page: PageReference, level: Int, _ limit: PageID,
+    _ budget: inout PageBudget
   ) throws(PagerError) -> PageReference? {
-    let version = try pool.beginRead(page, level: level)
-    pool.endRead(page.id, version)
+    try budget.spend(page)
     var changes: [(index: Int, child: PageReference)] = []
     if level > 0 {
       // The page may be evicted while its children move: its references are copied out first.
-      let children = copyOfChildren(page, version)
-      guard let children else {
-        return try relocate(&work, page, level: level, limit)
-      }
-      for (index, child) in children.enumerated() {
+      for (index, child) in try copyOfChildren(page, level: level, work).enumerated() {
         // Leaves that lie low enough need not even be read.
         if level == 1, child.id < limit { continue }
-        if let moved = try relocate(&work, child, level: level - 1, limit) {
+        if let moved = try relocate(&work, child, level: level - 1, limit, &budget) {
           changes.append((index, moved))
         }
       }
@@ -129,9 +130,9 @@ extension Tree {
   }
 
   private func copyOfChildren(
-    _ page: PageReference, _ version: PagePool.Version
-  ) -> [PageReference]? {
-    guard pool.lockShared(page.id, version) else { return nil }
+    _ page: PageReference, level: Int, _ work: Restructuring
+  ) throws(PagerError) -> [PageReference] {
+    try lockShared(page, level: level, work)
     defer { pool.unlock(shared: page.id) }
     let node = node(page.id)
     let count = node.count
@@ -143,10 +144,12 @@ extension Tree {
     _ changes: [(index: Int, child: PageReference)]
   ) throws(PagerError) -> PageReference {
     let new = try allocatePage(&work)
-    while true {
-      let version = try pool.beginRead(page, level: level)
-      pool.endRead(page.id, version)
-      if pool.lockShared(page.id, version) { break }
+    do throws(PagerError) {
+      try lockShared(page, level: level, work)
+    } catch {
+      // Whoever gives back what was made waits for those who hold it.
+      pool.unlockExclusive(new.id)
+      throw error
     }
     let copy = node(new.id)
     copy.copy(from: node(page.id), id: new.id, epoch: new.epoch, pageByteCount: pageByteCount)
