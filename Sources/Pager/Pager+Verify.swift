@@ -97,8 +97,8 @@ extension Pager {
 }
 
 extension Pager {
-  /// What is wrong on the medium with what the last checkpoint wrote besides the trees' pages, and with
-  /// the log: what only the next opening would find otherwise.
+  /// What is wrong on the medium with the log, and with what the last checkpoint wrote besides the
+  /// trees' pages: what only the next opening would find otherwise.
   ///
   /// Changes are locked out.
   package func durableProblems(client: LogClient) throws(PagerError) -> [String] {

@@ -91,4 +91,39 @@ import Testing
       return FaultScriptRun(test.durability, .file(folder.file("fault \(number) of a run")), fault)
     }
   }
+
+  #if os(Linux)
+    /// No memory is left behind: neither addresses nor buffers.
+    ///
+    /// Runs in a process of its own, by the kernel's accounting. One buffer of the log is 256 KiB.
+    @Test func noMemoryIsLeft() async {
+      await #expect(processExitsWith: .success) {
+        func failEachOfTheFirst(_ count: Int) throws {
+          for durability in [Database.Durability.sync, .flush] {
+            let test = Case(durability: durability, code: .inputOutput, isForever: true)
+            for number in 1...count {
+              let medium = FaultMedium.memory(try MemoryStorage())
+              let run = FaultScriptRun(durability, medium, test.fault(number))
+              try run.run()
+              try #require(run.problems.isEmpty, "\(run.problems)")
+            }
+          }
+        }
+        try failEachOfTheFirst(30)
+        let before = addressKiB()
+        for _ in 0..<6 { try failEachOfTheFirst(30) }
+        let grown = addressKiB() - before
+        guard grown < 3 << 10 else { fatalError("\(grown) KiB are left behind by 360 faults") }
+      }
+    }
+  #endif
+}
+
+/// The addresses that this process has mapped.
+private func addressKiB() -> Int {
+  guard
+    let text = try? String(contentsOfFile: "/proc/self/status", encoding: .utf8),
+    let line = text.split(separator: "\n").first(where: { $0.hasPrefix("VmSize:") })
+  else { return 0 }
+  return Int(line.filter(\.isNumber)) ?? 0
 }
