@@ -65,7 +65,6 @@ final class FaultScriptRun {
   let durability: Database.Durability
   let medium: FaultMedium
   let fault: PlannedFault?
-  private let hasBackgroundThreads: Bool
   private(set) var problems: [String] = []
   /// The calls that failed.
   private(set) var failedCalls: [FaultyStorage.Call] = []
@@ -84,14 +83,10 @@ final class FaultScriptRun {
   private var failureCount = 0
   private var snapshots: [(snapshot: Snapshot, content: Content)] = []
 
-  init(
-    _ durability: Database.Durability, _ medium: FaultMedium, _ fault: PlannedFault?,
-    hasBackgroundThreads: Bool = false
-  ) {
+  init(_ durability: Database.Durability, _ medium: FaultMedium, _ fault: PlannedFault?) {
     self.durability = durability
     self.medium = medium
     self.fault = fault
-    self.hasBackgroundThreads = hasBackgroundThreads
   }
 
   private var options: Database.Options {
@@ -164,7 +159,7 @@ final class FaultScriptRun {
     let database: Database
     do {
       database = try Database.open(
-        storage: storage, options: options, hasBackgroundThreads: hasBackgroundThreads)
+        storage: storage, options: options, hasBackgroundThreads: false)
     } catch {
       if wasOver { problems.append("opening throws \(error)") }
       note(error.code.name, error.systemError, "open", storage)
