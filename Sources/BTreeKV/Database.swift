@@ -91,9 +91,16 @@ public final class Database: WritableTree, Sendable {
     let pager = try Pager.open(
       storage: storage, options: pagerOptions, client: LargeValue.logClient)
     let database = Database(pager: pager, path: storage.path, options: options)
-    if pager.hasReplay { try database.replay() }
-    try pager.finishOpening()
-    try database.startExpiringSnapshots(options)
+    do throws(PagerError) {
+      if pager.hasReplay { try database.replay() }
+      try pager.finishOpening()
+      try database.startExpiringSnapshots(options)
+    } catch {
+      // Closing would write a checkpoint of what was replayed so far, and with it forget the rest of
+      // the log. The next opening begins anew (rule E).
+      pager.abandon()
+      throw error
+    }
     return database
   }
 
