@@ -64,7 +64,8 @@ import Testing
     mayCommit.store(true, ordering: .releasing)
     writer.join()
     if let failure = failure.withLock({ $0 }) { throw failure }
-    #expect(hasRun.load(ordering: .relaxed), "the moment never came")
+    let hasCome = hasRun.load(ordering: .relaxed)
+    #expect(hasCome, "the moment never came")
     #expect(try found.get() == Array("new".utf8))
     try requireSound(database, "after the lookup")
   }
