@@ -3,10 +3,12 @@
 SWIFT ?= swift
 SWIFT_SOURCES = Sources Demo Tests Package.swift Fuzz
 TSAN_SCRATCH = .build-tsan
+TORTURE_SCRATCH = .build-torture
+TORTURE_ARGUMENTS ?= --seconds 7200
 SYMBOL_GRAPHS = .build/symbol-graphs
 DOCC = $(shell command -v docc 2>/dev/null)
 
-.PHONY: check lint build test demo format docs bench tsan fuzz
+.PHONY: check lint build test demo format docs bench tsan fuzz torture
 
 check: lint build test docs
 
@@ -59,3 +61,8 @@ tsan:
 fuzz:
 	Fuzz/build
 	Fuzz/run
+
+# Crashes at any instant, as many as there is time for: TORTURE_ARGUMENTS='--seed 1000 --seconds 36000'.
+torture:
+	$(SWIFT) build -c release --product Torture --scratch-path $(TORTURE_SCRATCH)
+	$(TORTURE_SCRATCH)/release/Torture $(TORTURE_ARGUMENTS)

@@ -34,6 +34,12 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: ["BTreeKV", "Pager"], path: "Tests/TestSupport",
       swiftSettings: settings + latchSettings),
+    .target(
+      name: "CrashSupport", dependencies: ["BTreeKV", "Pager", "TestSupport"],
+      path: "Tests/CrashSupport", swiftSettings: settings),
+    .executableTarget(
+      name: "Torture", dependencies: ["CrashSupport", "Pager", "TestSupport"],
+      path: "Tests/Torture", swiftSettings: settings),
     .executableTarget(
       name: "KillWriter", dependencies: ["BTreeKV", "Pager", "TestSupport"],
       path: "Tests/KillWriter", swiftSettings: settings),
@@ -45,7 +51,7 @@ let package = Package(
       dependencies: ["BTreeKV", "BTreeKVCodable", "Pager", "TestSupport", "KillWriter"],
       swiftSettings: settings + latchSettings),
     .testTarget(
-      name: "CrashTests", dependencies: ["Pager", "BTreeKV", "TestSupport"],
+      name: "CrashTests", dependencies: ["Pager", "BTreeKV", "CrashSupport", "TestSupport"],
       path: "Tests/CrashTests", swiftSettings: settings + latchSettings),
     .testTarget(
       name: "HouseTests", dependencies: ["BTreeKV", "Pager"], swiftSettings: settings),

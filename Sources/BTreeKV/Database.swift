@@ -149,6 +149,11 @@ public final class Database: WritableTree, Sendable {
     }
   }
 
+  /// Lets go of the file as a crash would: nothing more is written.
+  ///
+  /// For tests.
+  package func abandon() { pager.abandon() }
+
   deinit {
     // Forgetting to close loses nothing that was promised; closing makes the next open quick.
     try? close()
