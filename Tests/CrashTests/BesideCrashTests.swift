@@ -1,4 +1,6 @@
+import CrashSupport
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import BTreeKV
@@ -21,9 +23,9 @@ import Testing
     let workload = try BesideWorkload(seed: test.seed, durability: test.durability)
     try workload.run(CrashTests.isLong ? 300 : 120)
     #expect(workload.nestedCount > 20, "too few changes came between")
-    var tally = CrashCheck.Tally()
-    let problems = CrashCheck.problems(
-      of: workload, images: CrashTests.isLong ? 800 : 90, tally: &tally)
+    let problems = CrashImages.problems(
+      of: workload.recorder, workload.history, workload.options, seed: test.seed,
+      count: CrashTests.isLong ? 800 : 90)
     #expect(problems.isEmpty, "\(problems.joined(separator: "\n"))")
   }
 }
@@ -32,11 +34,11 @@ import Testing
 /// same thread: so a seed says what happens.
 ///
 /// No change in it is committed by a checkpoint, which could not begin before the one under way ends.
-private final class BesideWorkload: CrashRun, Sendable {
+private final class BesideWorkload: Sendable {
   private struct State: Sendable {
     var random: CrashRandom
     var model = TreesModel()
-    var history = CrashHistory()
+    var history = CrashHistory(ContentDigest())
     var nestedCount = 0
   }
 
@@ -77,7 +79,7 @@ private final class BesideWorkload: CrashRun, Sendable {
     return options
   }
 
-  private var recorder: Recorder { storage.recorder }
+  var recorder: Recorder { storage.recorder }
 
   func run(_ count: Int) throws {
     var recording = storage
@@ -150,8 +152,8 @@ private final class BesideWorkload: CrashRun, Sendable {
     recorder.mark()
     state.withLock { state in
       for change in changes { state.model.set(change.tree, change.key, change.value) }
-      state.history.step(
-        state.model.digest, isCheckpoint: false, start: start, end: recorder.eventCount)
+      state.history.note(
+        .change(durability), state.model.digest, start: start, end: recorder.eventCount)
     }
   }
 

@@ -1,3 +1,4 @@
+import CrashSupport
 import Testing
 
 @testable import BTreeKV
@@ -11,20 +12,22 @@ import Testing
     var workload = try LongValueWorkload(
       seed: CrashTests.firstSeed, durability: durability, inTransaction: inTransaction)
     try workload.run(6)
-    var tally = CrashCheck.Tally()
-    let problems = CrashCheck.problems(
-      of: workload, images: CrashTests.isLong ? 300 : 40, tally: &tally)
+    let problems = CrashImages.problems(
+      of: workload.storage.recorder, workload.history, workload.options, seed: workload.seed,
+      count: CrashTests.isLong ? 300 : 40)
     #expect(problems.isEmpty, "\(problems.joined(separator: "\n"))")
   }
 }
 
 /// Long values among short ones.
-private struct LongValueWorkload: CrashRun {
+private struct LongValueWorkload {
   let seed: UInt64
   let durability: Database.Durability
   let inTransaction: Bool
   let storage: RecordingStorage
-  private(set) var history = CrashHistory()
+  private(set) var history = CrashHistory(ContentDigest())
+  private var digest = ContentDigest()
+  private var model: [[UInt8]: [UInt8]] = [:]
   private var random: CrashRandom
 
   init(seed: UInt64, durability: Database.Durability, inTransaction: Bool) throws {
@@ -56,6 +59,10 @@ private struct LongValueWorkload: CrashRun {
       try database.insert(key, value)
     }
     storage.recorder.mark()
-    history.set(key, value, start: start, end: storage.recorder.eventCount)
+    if let old = model[key] { digest.remove(key, old) }
+    digest.add(key, value)
+    model[key] = value
+    history.note(
+      .change(durability), digest, start: start, end: storage.recorder.eventCount)
   }
 }

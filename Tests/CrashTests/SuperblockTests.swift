@@ -1,4 +1,4 @@
-import Synchronization
+import CrashSupport
 import Testing
 
 @testable import BTreeKV
