@@ -134,6 +134,22 @@ import Testing
     #expect(calls[lastSync...].contains(.synchronizeDirectory))
   }
 
+  /// rule B2, F1: the table of trees that a checkpoint writes is that of its cut.
+  @Test func theTableOfTreesIsThatOfTheCut() throws {
+    let database = try Database.open(
+      storage: try MemoryStorage(), options: LogImage.options(.sync), hasBackgroundThreads: false)
+    let tree = try database.tree("tree")
+    try tree.insert("key", "value")
+    let pin = database.pager.takePin()
+    let table = database.pager.treeTable(at: pin)
+    #expect(table != nil)
+    try tree.insert("another", "value")
+    try database.tree("another tree").insert("key", "value")
+    #expect(database.pager.treeTable(at: database.pager.takePin()) != table)
+    #expect(database.pager.treeTable(at: pin) == table)
+    database.pager.abandon()
+  }
+
   /// rule A3, F4: when a write of a free-map page was lost, the map before it is not taken for the
   /// one in force.
   @Test func aLostWriteOfTheMapIsFound() throws {
