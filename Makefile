@@ -8,7 +8,7 @@ TORTURE_ARGUMENTS ?= --seconds 7200
 SYMBOL_GRAPHS = .build/symbol-graphs
 DOCC = $(shell command -v docc 2>/dev/null)
 
-.PHONY: check lint build test demo format docs bench tsan fuzz torture
+.PHONY: check lint build test demo format docs bench tsan fuzz torture mutants
 
 check: lint build test docs
 
@@ -66,3 +66,7 @@ fuzz:
 torture:
 	$(SWIFT) build -c release --product Torture --scratch-path $(TORTURE_SCRATCH)
 	$(TORTURE_SCRATCH)/release/Torture $(TORTURE_ARGUMENTS)
+
+# Each rule of the engine switched off in turn: some test must find the loss. See Tests/Mutants/run.
+mutants:
+	Tests/Mutants/run $(MUTANT_ARGUMENTS)

@@ -144,7 +144,6 @@ import Testing
     let table = database.pager.treeTable(at: pin)
     #expect(table != nil)
     try tree.insert("another", "value")
-    try database.tree("another tree").insert("key", "value")
     #expect(database.pager.treeTable(at: database.pager.takePin()) != table)
     #expect(database.pager.treeTable(at: pin) == table)
     database.pager.abandon()
