@@ -141,8 +141,8 @@ import Testing
       try allocator.free(run)
     }
     busy.withLock { $0 = [] }
-    let again = try allocator.allocateExtent(pageCount: 1)
-    #expect(again.first == page, "free once the write has ended")
+    let again = [try allocator.allocatePage(), try allocator.allocatePage()]
+    #expect(again.contains(page), "free once the write has ended")
   }
 
   /// rule C7: a full disk leaves the allocator as it was.

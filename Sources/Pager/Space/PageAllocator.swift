@@ -63,10 +63,18 @@ package final class PageAllocator: @unchecked Sendable {
       lowestUnused = min(lowestUnused, Int(id))
     }
     while true {
-      while let page = used.firstUnused(in: lowestUnused..<allocatedPageCount) {
-        lowestUnused = page + 1
-        if !isBeingWritten(UInt64(page)) { return take(page) }
+      // Pages that are passed over are looked at again the next time.
+      var firstBusy: Int?
+      var from = lowestUnused
+      while let page = used.firstUnused(in: from..<allocatedPageCount) {
+        from = page + 1
+        if !isBeingWritten(UInt64(page)) {
+          lowestUnused = firstBusy ?? from
+          return take(page)
+        }
+        firstBusy = firstBusy ?? page
       }
+      lowestUnused = firstBusy ?? allocatedPageCount
       try grow(by: 1)
     }
   }
