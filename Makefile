@@ -10,7 +10,7 @@ STRESS_SECONDS ?= 180
 STRESS_SEED ?= 1
 DOCC = $(shell command -v docc 2>/dev/null)
 
-.PHONY: check lint build test demo format docs bench tsan stress fuzz torture differential
+.PHONY: check lint build test demo format docs bench tsan stress fuzz torture differential mutants
 
 check: lint build test docs
 
@@ -83,3 +83,7 @@ torture:
 DIFFERENTIAL_SECONDS ?= 30
 differential:
 	$(SWIFT) run -c release --package-path Benchmarks differential $(DIFFERENTIAL_SECONDS)
+
+# Each rule of the engine switched off in turn: some test must find the loss. See Tests/Mutants/run.
+mutants:
+	Tests/Mutants/run $(MUTANT_ARGUMENTS)
