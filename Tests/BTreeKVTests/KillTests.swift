@@ -117,10 +117,17 @@ import Testing
     try process.run()
     let handle = output.fileHandleForReading
     DispatchQueue.global().async {
-      collected.set((try? handle.readToEnd()) ?? Data())
+      while true {
+        let piece = handle.availableData
+        if piece.isEmpty { break }
+        collected.append(piece)
+      }
       done.signal()
     }
     usleep(delay)
+    // A busy machine may not even have started it: a few of its first changes are waited for.
+    let patience = ContinuousClock.now + .seconds(20)
+    while collected.count < 8, process.isRunning, ContinuousClock.now < patience { usleep(1000) }
     kill(process.processIdentifier, SIGKILL)
     process.waitUntilExit()
     done.wait()
@@ -158,6 +165,7 @@ private final class Collected: @unchecked Sendable {
   private let lock = NSLock()
   private var data = Data()
 
-  func set(_ data: Data) { lock.withLock { self.data = data } }
+  func append(_ piece: Data) { lock.withLock { data.append(piece) } }
+  var count: Int { lock.withLock { data.count } }
   func get() -> Data { lock.withLock { data } }
 }

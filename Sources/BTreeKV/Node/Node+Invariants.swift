@@ -8,8 +8,11 @@ extension Node {
   /// - Its cells, slots and hints are as a page that is read in must be (rule F4): so nothing that is
   ///   written is refused later.
   ///
+  /// - Parameter looksAtContent: as for `structureProblem`.
   /// - Complexity: O(page).
-  func invariantViolations(_ reference: PageReference, level: Int, pageByteCount: Int) -> [String] {
+  func invariantViolations(
+    _ reference: PageReference, level: Int, pageByteCount: Int, looksAtContent: Bool = true
+  ) -> [String] {
     var found: [String] = []
     if id != reference.id || epoch != reference.epoch || self.level != level {
       found.append(
@@ -19,7 +22,7 @@ extension Node {
         """)
     }
     let page = UnsafeRawBufferPointer(start: base, count: pageByteCount)
-    if let problem = Self.structureProblem(page) {
+    if let problem = Self.structureProblem(page, looksAtContent: looksAtContent) {
       found.append("page \(reference.id): \(problem)")
     }
     return found

@@ -22,7 +22,7 @@ extension Tree {
     guard root.height > 0 else { return found }
     let ofRoot = pool.ifResident(root.page.id) { _ in
       node(root.page.id).invariantViolations(
-        root.page, level: root.height - 1, pageByteCount: pageByteCount)
+        root.page, level: root.height - 1, pageByteCount: pageByteCount, looksAtContent: false)
     }
     return found + (ofRoot ?? [])
   }
@@ -31,10 +31,13 @@ extension Tree {
   /// calls.
   ///
   /// The page is held exclusively.
-  func holdsInvariants(_ page: PageReference, every interval: Int) -> Bool {
+  func holdsInvariants(
+    _ page: PageReference, every interval: Int, looksAtContent: Bool = true
+  ) -> Bool {
     guard pager.isTimeToLook(every: interval) else { return true }
     let node = node(page.id)
     return Pager.areNone(
-      node.invariantViolations(page, level: node.level, pageByteCount: pageByteCount))
+      node.invariantViolations(
+        page, level: node.level, pageByteCount: pageByteCount, looksAtContent: looksAtContent))
   }
 }
