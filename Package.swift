@@ -20,6 +20,7 @@ let package = Package(
   products: [
     .library(name: "BTreeKV", targets: ["BTreeKV"]),
     .library(name: "BTreeKVCodable", targets: ["BTreeKVCodable"]),
+    .library(name: "Vectors", targets: ["Vectors"]),
     .executable(name: "kvtool", targets: ["kvtool"]),
     .executable(name: "Demo", targets: ["Demo"]),
   ],
@@ -28,6 +29,7 @@ let package = Package(
     .target(name: "BTreeKV", dependencies: ["Pager"], swiftSettings: settings + latchSettings),
     // The only one that imports Foundation.
     .target(name: "BTreeKVCodable", dependencies: ["BTreeKV"], swiftSettings: settings),
+    .target(name: "Vectors", swiftSettings: settings),
     .executableTarget(name: "kvtool", dependencies: ["BTreeKV"], swiftSettings: settings),
     .executableTarget(
       name: "Demo", dependencies: ["BTreeKV"], path: "Demo", swiftSettings: settings),

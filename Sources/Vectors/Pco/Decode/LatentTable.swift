@@ -1,0 +1,92 @@
+/// The decoding table of one stream of latents: a tabled asymmetric numeral system (tANS) whose
+/// symbols are bins.
+///
+/// Immutable, so any number of threads can decode with it.
+final class LatentTable: @unchecked Sendable {
+  /// What a state stands for.
+  struct Node: BitwiseCopyable {
+    /// The next state, before the bits that are read are added.
+    var base: UInt16
+    /// As many ones as bits are read.
+    var mask: UInt16
+    /// How many bits are read for the next state.
+    var bitCount: UInt8
+    /// How many bits of offset the state's bin has.
+    var offsetBitCount: UInt8
+  }
+
+  let sizeLog: Int
+  let binCount: Int
+  let maxOffsetBitCount: Int
+  /// A node a state.
+  let nodes: UnsafeMutablePointer<Node>
+  /// The lower bound of each state's bin, in the latents' own width.
+  let lowers: UnsafeMutableRawPointer
+  /// The lower bound of the first bin.
+  let firstLower: UInt64
+
+  /// Makes the table of some bins, which have been checked by `LatentMeta.init(from:latentWidth:)`.
+  init<Value: Latent>(_ meta: LatentMeta, of type: Value.Type) {
+    let stateCount = 1 << meta.sizeLog
+    sizeLog = meta.sizeLog
+    binCount = meta.bins.count
+    maxOffsetBitCount = meta.bins.reduce(0) { max($0, $1.offsetBitCount) }
+    firstLower = meta.bins.first?.lower ?? 0
+    nodes = .allocate(capacity: stateCount)
+    let lowers = UnsafeMutablePointer<Value>.allocate(capacity: stateCount)
+    self.lowers = UnsafeMutableRawPointer(lowers)
+    nodes.initialize(
+      repeating: Node(base: 0, mask: 0, bitCount: 0, offsetBitCount: 0), count: stateCount)
+    lowers.initialize(repeating: 0, count: stateCount)
+    if binCount > 0 { fill(meta, lowers: lowers) }
+  }
+
+  deinit {
+    nodes.deallocate()
+    lowers.deallocate()
+  }
+
+  /// Whether every latent is the same, and nothing is stored of it.
+  var isConstant: Bool { binCount == 1 && maxOffsetBitCount == 0 }
+
+  private func fill<Value: Latent>(_ meta: LatentMeta, lowers: UnsafeMutablePointer<Value>) {
+    let stateCount = 1 << meta.sizeLog
+    let owners = StateOrder(sizeLog: meta.sizeLog, weights: meta.bins.map(\.weight)).owners
+    var counters = meta.bins.map(\.weight)
+    for (state, owner) in owners.enumerated() {
+      let bin = meta.bins[Int(owner)]
+      let counter = counters[Int(owner)]
+      counters[Int(owner)] = counter + 1
+      // counter lies in weight ..< 2 * weight, so the next state lies in 0 ..< stateCount.
+      let bitCount = meta.sizeLog - (Int.bitWidth - 1 - counter.leadingZeroBitCount)
+      nodes[state] = Node(
+        base: UInt16(truncatingIfNeeded: counter << bitCount - stateCount),
+        mask: UInt16(truncatingIfNeeded: 1 << bitCount - 1),
+        bitCount: UInt8(truncatingIfNeeded: bitCount),
+        offsetBitCount: UInt8(truncatingIfNeeded: bin.offsetBitCount))
+      lowers[state] = Value(truncatingIfNeeded: bin.lower)
+    }
+  }
+}
+
+/// Which states of the entropy coder belong to which bin; the encoder and the decoder share it.
+struct StateOrder {
+  /// The index of each state's bin.
+  let owners: [UInt16]
+
+  /// The order for bins whose weights sum to `2 ** sizeLog`.
+  init(sizeLog: Int, weights: [Int]) {
+    let count = 1 << sizeLog
+    // An odd step visits every state once.
+    let stride = (3 * count / 5) | 1
+    var owners = [UInt16](repeating: 0, count: count)
+    var state = 0
+    for (bin, weight) in weights.enumerated() {
+      for _ in 0..<weight {
+        owners[state] = UInt16(truncatingIfNeeded: bin)
+        state = (state + stride) & (count - 1)
+      }
+    }
+    self.owners = owners
+  }
+}
