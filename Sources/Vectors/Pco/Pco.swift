@@ -16,6 +16,46 @@ public enum Pco {
   /// could fill the memory.
   public static let defaultMaximumCount = 1 << 28
 
+  /// Compresses numbers to standalone data.
+  ///
+  /// How the numbers are represented (as they are, as multiples of a common factor, as decimal
+  /// fractions, by differences to their neighbours) is found out for each chunk.
+  ///
+  /// - Parameters:
+  ///   - numbers: The numbers, of any count.
+  ///   - options: The effort, and the size of chunks.
+  /// - Returns: The compressed bytes; never more than the numbers' own and a few for each chunk.
+  /// - Throws: `PcoError` with the code `invalidArgument`, if an option is out of range.
+  public static func compress<Number: PcoNumber>(
+    _ numbers: [Number], options: PcoOptions = PcoOptions()
+  ) throws(PcoError) -> [UInt8] {
+    let result = numbers.withUnsafeBufferPointer { numbers in
+      Result { () throws(PcoError) in try compress(numbers, options: options) }
+    }
+    return try result.get()
+  }
+
+  /// Compresses numbers in memory of the caller to standalone data.
+  ///
+  /// - Parameters:
+  ///   - numbers: The numbers, of any count.
+  ///   - options: The effort, and the size of chunks.
+  /// - Returns: The compressed bytes; never more than the numbers' own and a few for each chunk.
+  /// - Throws: `PcoError` with the code `invalidArgument`, if an option is out of range.
+  public static func compress<Number: PcoNumber>(
+    _ numbers: UnsafeBufferPointer<Number>, options: PcoOptions = PcoOptions()
+  ) throws(PcoError) -> [UInt8] {
+    guard (0...12).contains(options.level) else {
+      throw PcoError(.invalidArgument, "the level is \(options.level), not 0 to 12")
+    }
+    guard (1...1 << 24).contains(options.maximumChunkCount) else {
+      throw PcoError(.invalidArgument, "chunks of at most \(options.maximumChunkCount) numbers")
+    }
+    return StandaloneWriter.write(
+      UnsafeRawBufferPointer(numbers), count: numbers.count, type: Number.pcoNumberType,
+      options: options)
+  }
+
   /// Decompresses standalone data.
   ///
   /// - Parameters:

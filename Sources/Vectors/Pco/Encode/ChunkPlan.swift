@@ -1,0 +1,97 @@
+/// The mode and the delta encoding of a chunk, found by trial on samples of it.
+struct ChunkPlan {
+  var mode: Mode = .classic
+  var delta: Delta = .none
+
+  /// A sample is made of runs of so many neighbours, since deltas depend on the order.
+  private static let runCount = 200
+  /// About one number in so many is in the sample.
+  private static let sampleStep = 40
+  /// A mode with two latents must save so many bits a number, since it takes longer to decode.
+  private static let leastSaving = 0.25
+  private static let maxOrder = 7
+
+  /// What a trial tells.
+  private struct Trial {
+    var delta: Delta
+    var bitsPerNumber: Double
+  }
+
+  /// Makes the plan of a chunk.
+  @inline(__always)
+  init<Number: Latent>(
+    _ ordered: LatentBuffer<Number>, kind: PcoNumberType.Kind, options: PcoOptions
+  ) {
+    let sample = Self.sample(ordered)
+    var best = Self.trial(sample, secondary: nil, level: options.level)
+    delta = best.delta
+    for mode in ModeCandidates.find(ordered, kind: kind) {
+      let (primary, secondary) = LatentSplitter.split(sample, mode: mode)
+      let trial = Self.trial(primary, secondary: secondary, level: options.level)
+      if trial.bitsPerNumber < best.bitsPerNumber - (self.mode == .classic ? Self.leastSaving : 0) {
+        best = trial
+        (self.mode, delta) = (mode, trial.delta)
+      }
+    }
+  }
+
+  /// Runs of neighbours, evenly over the chunk, one behind the other.
+  @inline(__always)
+  private static func sample<Number: Latent>(
+    _ ordered: LatentBuffer<Number>
+  ) -> LatentBuffer<Number> {
+    let count = ordered.count
+    let runs = max(1, min(max(count / (runCount * sampleStep), 4), count / runCount))
+    let length = min(runCount, count)
+    let sample = LatentBuffer<Number>(count: runs * length)
+    for run in 0..<runs {
+      let start = runs == 1 ? 0 : run * (count - length) / (runs - 1)
+      (sample.values + run * length).update(from: ordered.values + start, count: length)
+    }
+    return sample
+  }
+
+  /// The best delta encoding of a sample, and what it takes then.
+  @inline(__always)
+  private static func trial<Number: Latent>(
+    _ primary: LatentBuffer<Number>, secondary: LatentBuffer<Number>?, level: Int
+  ) -> Trial {
+    let length = min(runCount, primary.count)
+    let starts = stride(from: 0, to: primary.count, by: max(length, 1))
+    let whole = starts.map { $0..<$0 + length }
+    let rangeCountLog = LatentBins.rangeCountLog(level: level, count: primary.count)
+    var best = Trial(
+      delta: .none, bitsPerNumber: bits(primary.values, whole, rangeCountLog))
+    let copy = LatentBuffer<Number>(count: primary.count)
+    copy.values.update(from: primary.values, count: primary.count)
+    for order in 1...maxOrder where order < length {
+      // The differences of the round before are taken once more.
+      let segments = whole.map { $0.lowerBound..<$0.upperBound - order }
+      for segment in segments {
+        let values = copy.values + segment.lowerBound
+        if order > 1 { for index in 0...segment.count { values[index] ^= Number.middle } }
+        _ = DeltaEncoder.takeDifferences(values, count: segment.count + 1, order: 1)
+      }
+      let cost = bits(copy.values, segments, rangeCountLog)
+      guard cost < best.bitsPerNumber else { break }
+      best = Trial(
+        delta: .consecutive(order: order, coversSecondary: false), bitsPerNumber: cost)
+    }
+    if let secondary {
+      best.bitsPerNumber += bits(
+        secondary.values, whole, min(rangeCountLog, LatentBins.maxSecondaryRangeCountLog))
+    }
+    return best
+  }
+
+  /// What latents take, in bits a number.
+  @inline(__always)
+  private static func bits<Number: Latent>(
+    _ values: UnsafePointer<Number>, _ segments: [Range<Int>], _ rangeCountLog: Int
+  ) -> Double {
+    let count = segments.reduce(0) { $0 + $1.count }
+    let optimized = LatentBins.optimize(
+      values, segments: segments, rangeCountLog: rangeCountLog)
+    return optimized.bins.cost / Double(max(count, 1))
+  }
+}
