@@ -7,9 +7,15 @@ struct ChunkPlan {
   private static let runCount = 200
   /// About one number in so many is in the sample.
   private static let sampleStep = 40
-  /// A mode with two latents must save so many bits a number, since it takes longer to decode.
-  private static let leastSaving = 0.25
   private static let maxOrder = 7
+
+  /// The share of the bits of another mode that a mode may take at most, to be taken instead.
+  ///
+  /// A sample has fewer of the rare numbers that bins pay off for, so it speaks for factors.
+  private static func largestShare(of mode: Mode) -> Double {
+    if case .intMult = mode { return 0.97 }
+    return 1
+  }
 
   /// What a trial tells.
   private struct Trial {
@@ -28,7 +34,7 @@ struct ChunkPlan {
     for mode in ModeCandidates.find(ordered, kind: kind) {
       let (primary, secondary) = LatentSplitter.split(sample, mode: mode)
       let trial = Self.trial(primary, secondary: secondary, level: options.level)
-      if trial.bitsPerNumber < best.bitsPerNumber - (self.mode == .classic ? Self.leastSaving : 0) {
+      if trial.bitsPerNumber < best.bitsPerNumber * Self.largestShare(of: mode) {
         best = trial
         (self.mode, delta) = (mode, trial.delta)
       }

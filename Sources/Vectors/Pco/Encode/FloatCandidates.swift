@@ -62,7 +62,7 @@ struct FloatCandidates<Number: Latent> {
       return scaled < 0x1p53 && scaled.rounded() == scaled ? UInt64(scaled) : nil
     }
     guard integers.count * 2 >= floats.count else { return nil }
-    return unit * Double(ModeCandidates.commonFactor(of: integers) ?? 1)
+    return unit * Double(ModeCandidates.commonFactors(of: integers).first ?? 1)
   }
 
   /// A base that the floats are multiples of but for rounding, such as 0.01.
@@ -81,8 +81,7 @@ struct FloatCandidates<Number: Latent> {
       guard near.count >= 3, near.count * 20 >= divisors.count,
         let surest = near.min(by: { $0.error < $1.error })
       else { continue }
-      let base = snap(surest.divisor)
-      if fits(base) { return base }
+      if let base = roundNumbers(near: surest.divisor).first(where: { fits($0) }) { return base }
     }
     return nil
   }
@@ -99,17 +98,18 @@ struct FloatCandidates<Number: Latent> {
     return count * 2 >= magnitudes.count
   }
 
-  /// The round number that a measured base most likely is.
-  private func snap(_ base: Double) -> Double {
+  /// The numbers that a measured base may really be, the likeliest first.
+  private func roundNumbers(near base: Double) -> [Double] {
     let inverse = 1 / base
-    if inverse.rounded() >= 1, abs(inverse - inverse.rounded()) < 0.02 {
-      return 1 / inverse.rounded()
-    }
-    if base.rounded() >= 1, abs(base - base.rounded()) < 0.02 { return base.rounded() }
+    var numbers: [Double] = []
     var power = 1.0
     while power < inverse * 0.99, power < 1e15 { power *= 10 }
-    if abs(inverse - power) <= power * 0.01 { return 1 / power }
-    return base
+    if abs(inverse - power) <= power * 0.01 { numbers.append(1 / power) }
+    if inverse.rounded() >= 1, abs(inverse - inverse.rounded()) < 0.02 {
+      numbers.append(1 / inverse.rounded())
+    }
+    if base.rounded() >= 1, abs(base - base.rounded()) < 0.02 { numbers.append(base.rounded()) }
+    return numbers + [base]
   }
 
   /// The greatest number that both are multiples of but for rounding, and how wrong it may be:

@@ -4,6 +4,7 @@ enum ModeCandidates {
   private static let sampleStep = 40
   private static let minSampleCount = 10
   private static let maxSampleCount = 3000
+  private static let maxFactorCount = 3
 
   /// The modes besides the classic one that are worth a trial.
   @inline(__always)
@@ -17,7 +18,9 @@ enum ModeCandidates {
         sample.map { LatentJoiner.floatBits(ofOrdered: $0) }
       ).modes
     }
-    return commonFactor(of: sample.map { UInt64($0) }).map { [.intMult(base: $0)] } ?? []
+    return commonFactors(of: sample.map { UInt64($0) }).prefix(maxFactorCount).map {
+      .intMult(base: $0)
+    }
   }
 
   /// Numbers from all over the chunk, at irregular distances.
@@ -35,11 +38,11 @@ enum ModeCandidates {
     }
   }
 
-  /// A number that so many of the others are alike modulo it that it saves bits.
+  /// Numbers that so many of the sample are alike modulo them that it saves bits, best first.
   ///
   /// The differences of three random numbers have the greatest common divisor `g` with probability
   /// `1 / (zeta(2) * g * g)`; if many more have it, then many numbers are alike modulo `g`.
-  static func commonFactor(of sample: [UInt64]) -> UInt64? {
+  static func commonFactors(of sample: [UInt64]) -> [UInt64] {
     var divisors: [UInt64] = []
     for start in stride(from: 0, to: sample.count - 2, by: 3) {
       let (a, b, c) = (sample[start], sample[start + 1], sample[start + 2])
@@ -48,29 +51,24 @@ enum ModeCandidates {
     }
     let tripleCount = Double(sample.count / 3)
     divisors.sort()
-    var best: UInt64?
-    var mostSaved = 0.5
+    var found: [(factor: UInt64, saved: Double)] = []
     var start = 0
     while start < divisors.count {
       let divisor = divisors[start]
       let end = divisors[start...].firstIndex { $0 != divisor } ?? divisors.count
-      let share = Double(end - start) / tripleCount
+      let count = end - start
+      let share = Double(count) / tripleCount
       start = end
       let g = Double(divisor)
       let chance = 1 / (zetaOfTwo * g * g)
       let deviation = (chance * (1 - chance) / tripleCount).squareRoot()
-      guard share - chance >= 3 * deviation, end - start >= 2 || divisors.count < 10 else {
-        continue
-      }
+      guard share - chance >= 3 * deviation, count >= 2 || tripleCount < 20 else { continue }
       // Three numbers alike have a divisor of g, and g itself as often as three coprime ones.
       let alike = cubeRoot(min(1, share * zetaOfTwo))
       let saved = bitsSaved(share: alike, alternatives: g)
-      if saved > mostSaved {
-        mostSaved = saved
-        best = divisor
-      }
+      if saved > 0.5 { found.append((divisor, saved)) }
     }
-    return best
+    return found.sorted { $0.saved > $1.saved }.map(\.factor)
   }
 
   private static let zetaOfTwo = 1.6449340668482264
