@@ -50,7 +50,10 @@ let package = Package(
       name: "CrashTests", dependencies: ["Pager", "BTreeKV", "TestSupport"],
       path: "Tests/CrashTests", swiftSettings: settings + latchSettings),
     .testTarget(
-      name: "HouseTests", dependencies: ["BTreeKV", "Pager"], swiftSettings: settings),
+      name: "VectorsTests", dependencies: ["Vectors", "TestSupport"], exclude: ["Fixtures"],
+      swiftSettings: settings),
+    .testTarget(
+      name: "HouseTests", dependencies: ["BTreeKV", "Pager", "Vectors"], swiftSettings: settings),
     .testTarget(
       name: "ToolTests", dependencies: ["BTreeKV", "kvtool", "Demo", "TestSupport"],
       swiftSettings: settings),

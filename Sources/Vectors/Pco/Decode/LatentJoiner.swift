@@ -83,8 +83,10 @@ enum LatentJoiner {
     }
   }
 
-  /// The bits of the float that a multiple counts to: integers as far as the significand holds
-  /// them, then every float. Those below the middle are negative, from -0 on downwards.
+  /// The bits of the float that a multiple counts to.
+  ///
+  /// They are integers as far as the significand holds them, then every float. Those below the
+  /// middle are negative, from -0 on downwards.
   @inline(__always)
   static func floatBits<Number: Latent>(ofMultiple latent: Number) -> Number {
     let isNegative = latent < Number.middle
