@@ -49,6 +49,9 @@ let package = Package(
     .testTarget(
       name: "CrashTests", dependencies: ["Pager", "BTreeKV", "TestSupport"],
       path: "Tests/CrashTests", swiftSettings: settings + latchSettings),
+    .executableTarget(
+      name: "PcoReference", dependencies: ["Vectors"], path: "Tests/PcoReference",
+      exclude: ["check"], swiftSettings: settings),
     .testTarget(
       name: "VectorsTests", dependencies: ["Vectors", "TestSupport"], exclude: ["Fixtures"],
       swiftSettings: settings),
