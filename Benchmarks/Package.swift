@@ -7,7 +7,9 @@ let package = Package(
   dependencies: [.package(name: "BTreeKV", path: "..")],
   targets: [
     .executableTarget(
-      name: "measure", dependencies: [.product(name: "BTreeKV", package: "BTreeKV")])
+      name: "measure", dependencies: [.product(name: "BTreeKV", package: "BTreeKV")]),
+    .executableTarget(
+      name: "pco-measure", dependencies: [.product(name: "Vectors", package: "BTreeKV")]),
   ],
   swiftLanguageModes: [.v6]
 )
