@@ -9,14 +9,6 @@ struct ChunkPlan {
   private static let sampleStep = 40
   private static let maxOrder = 7
 
-  /// The share of the bits of another mode that a mode may take at most, to be taken instead.
-  ///
-  /// A sample has fewer of the rare numbers that bins pay off for, so it speaks for factors.
-  private static func largestShare(of mode: Mode) -> Double {
-    if case .intMult = mode { return 0.97 }
-    return 1
-  }
-
   /// What a trial tells.
   private struct Trial {
     var delta: Delta
@@ -34,7 +26,7 @@ struct ChunkPlan {
     for mode in ModeCandidates.find(ordered, kind: kind) {
       let (primary, secondary) = LatentSplitter.split(sample, mode: mode)
       let trial = Self.trial(primary, secondary: secondary, level: options.level)
-      if trial.bitsPerNumber < best.bitsPerNumber * Self.largestShare(of: mode) {
+      if trial.bitsPerNumber < best.bitsPerNumber {
         best = trial
         (self.mode, delta) = (mode, trial.delta)
       }

@@ -42,7 +42,11 @@ enum ModeCandidates {
   ///
   /// The differences of three random numbers have the greatest common divisor `g` with probability
   /// `1 / (zeta(2) * g * g)`; if many more have it, then many numbers are alike modulo `g`.
-  static func commonFactors(of sample: [UInt64]) -> [UInt64] {
+  static func commonFactors(of numbers: [UInt64]) -> [UInt64] {
+    let sample = rareOnes(of: numbers)
+    guard sample.count >= minSampleCount else { return [] }
+    // The others save nothing: they have bins of their own.
+    let rareShare = Double(sample.count) / Double(numbers.count)
     var divisors: [UInt64] = []
     for start in stride(from: 0, to: sample.count - 2, by: 3) {
       let (a, b, c) = (sample[start], sample[start + 1], sample[start + 2])
@@ -65,10 +69,21 @@ enum ModeCandidates {
       guard share - chance >= 3 * deviation, count >= 2 || tripleCount < 20 else { continue }
       // Three numbers alike have a divisor of g, and g itself as often as three coprime ones.
       let alike = cubeRoot(min(1, share * zetaOfTwo))
-      let saved = bitsSaved(share: alike, alternatives: g)
+      let saved = bitsSaved(share: alike, alternatives: g) * rareShare
       if saved > 0.5 { found.append((divisor, saved)) }
     }
     return found.sorted { $0.saved > $1.saved }.map(\.factor)
+  }
+
+  /// The numbers without those that are so frequent that they get a bin of their own.
+  private static func rareOnes(of numbers: [UInt64]) -> [UInt64] {
+    let limit = max(numbers.count / 256, 2)
+    let sorted = numbers.sorted()
+    var frequent: Set<UInt64> = []
+    for index in sorted.indices.dropFirst(limit) where sorted[index] == sorted[index - limit] {
+      frequent.insert(sorted[index])
+    }
+    return frequent.isEmpty ? numbers : numbers.filter { !frequent.contains($0) }
   }
 
   private static let zetaOfTwo = 1.6449340668482264
