@@ -55,13 +55,15 @@ extension LatentTable {
     var buffer = next.loadUnaligned(as: UInt64.self) &>> UInt64(truncatingIfNeeded: skipped)
     next += skipped == 0 ? 7 : 8
     var available = skipped == 0 ? 56 : 64 &- skipped
-    var index = 0
-    while index &+ 4 <= count {
+    var symbol = symbols
+    let lastRound = symbols + (count & ~3)
+    while symbol < lastRound {
       let loaded = next.loadUnaligned(as: UInt64.self)
-      symbols[index] = UInt16(truncatingIfNeeded: first)
-      symbols[index &+ 1] = UInt16(truncatingIfNeeded: second)
-      symbols[index &+ 2] = UInt16(truncatingIfNeeded: third)
-      symbols[index &+ 3] = UInt16(truncatingIfNeeded: fourth)
+      symbol[0] = UInt16(truncatingIfNeeded: first)
+      symbol[1] = UInt16(truncatingIfNeeded: second)
+      symbol[2] = UInt16(truncatingIfNeeded: third)
+      symbol[3] = UInt16(truncatingIfNeeded: fourth)
+      symbol += 4
       let end1 = Int(nodes[first].bitCount)
       let end2 = end1 &+ Int(nodes[second].bitCount)
       let end3 = end2 &+ Int(nodes[third].bitCount)
@@ -76,16 +78,15 @@ extension LatentTable {
         | loaded &<< UInt64(truncatingIfNeeded: available)
       next += (63 &- available) &>> 3
       available |= 56
-      index &+= 4
     }
     // Up to three symbols more; the buffer has enough for them.
-    while index < count {
-      symbols[index] = UInt16(truncatingIfNeeded: first)
+    while symbol < symbols + count {
+      symbol[0] = UInt16(truncatingIfNeeded: first)
+      symbol += 1
       let node = nodes[first]
       (first, second, third, fourth) = (second, third, fourth, node.next(buffer))
       buffer &>>= UInt64(node.bitCount)
       available &-= Int(node.bitCount)
-      index &+= 1
     }
     source.bitIndex = (next - source.base) &<< 3 &- available
     // A shorter batch is the last one of a page, so that its states are rotated does not matter.
@@ -115,27 +116,42 @@ extension LatentTable {
         bitIndex &+= bitCount
       }
     } else {
+      let masks = UnsafePointer(masks)
       var index = 0
       if maxOffsetBitCount <= 14 {
         while index &+ 4 <= count {
           var word = Self.word(base, at: bitIndex)
           for lane in 0..<4 {
             let symbol = Int(symbols[index &+ lane])
-            let bitCount = UInt64(nodes[symbol].offsetBitCount)
-            let offset = word & Self.mask(bitCount)
-            values[index &+ lane] = lowers[symbol] &+ Value(truncatingIfNeeded: offset)
-            word &>>= bitCount
-            bitIndex &+= Int(truncatingIfNeeded: bitCount)
+            let bitCount = Int(nodes[symbol].offsetBitCount)
+            values[index &+ lane] =
+              lowers[symbol] &+ Value(truncatingIfNeeded: word & masks[bitCount])
+            word &>>= UInt64(truncatingIfNeeded: bitCount)
+            bitIndex &+= bitCount
           }
           index &+= 4
+        }
+      } else if maxOffsetBitCount <= 28 {
+        while index &+ 2 <= count {
+          var word = Self.word(base, at: bitIndex)
+          for lane in 0..<2 {
+            let symbol = Int(symbols[index &+ lane])
+            let bitCount = Int(nodes[symbol].offsetBitCount)
+            values[index &+ lane] =
+              lowers[symbol] &+ Value(truncatingIfNeeded: word & masks[bitCount])
+            word &>>= UInt64(truncatingIfNeeded: bitCount)
+            bitIndex &+= bitCount
+          }
+          index &+= 2
         }
       }
       while index < count {
         let symbol = Int(symbols[index])
-        let bitCount = UInt64(nodes[symbol].offsetBitCount)
-        let offset = Self.word(base, at: bitIndex) & Self.mask(bitCount)
-        values[index] = lowers[symbol] &+ Value(truncatingIfNeeded: offset)
-        bitIndex &+= Int(truncatingIfNeeded: bitCount)
+        let bitCount = Int(nodes[symbol].offsetBitCount)
+        values[index] =
+          lowers[symbol]
+          &+ Value(truncatingIfNeeded: Self.word(base, at: bitIndex) & masks[bitCount])
+        bitIndex &+= bitCount
         index &+= 1
       }
     }
@@ -158,7 +174,7 @@ extension LatentTable {
         bitIndex &+= bitCount
       }
     } else {
-      let mask = Self.mask(UInt64(truncatingIfNeeded: bitCount))
+      let mask = masks[bitCount]
       for index in 0..<count {
         let offset = Self.word(base, at: bitIndex) & mask
         values[index] = lower &+ Value(truncatingIfNeeded: offset)
@@ -167,10 +183,6 @@ extension LatentTable {
     }
     source.bitIndex = bitIndex
   }
-
-  /// So many ones, at most 63.
-  @inline(__always)
-  private static func mask(_ bitCount: UInt64) -> UInt64 { (1 &<< bitCount) &- 1 }
 
   /// At least 57 bits from a place on.
   @inline(__always)

@@ -13,6 +13,8 @@ final class LatentTable: @unchecked Sendable {
     var bitCount: UInt8
     /// How many bits of offset the state's bin has.
     var offsetBitCount: UInt8
+    /// Makes a node 8 bytes, whose addresses the processor can compute in a load.
+    var padding: UInt16 = 0
   }
 
   let sizeLog: Int
@@ -22,6 +24,8 @@ final class LatentTable: @unchecked Sendable {
   let nodes: UnsafeMutablePointer<Node>
   /// The lower bound of each state's bin, in the latents' own width.
   let lowers: UnsafeMutableRawPointer
+  /// At each index as many ones; quicker to load than to compute.
+  let masks: UnsafeMutablePointer<UInt64>
   /// The lower bound of the first bin.
   let firstLower: UInt64
 
@@ -33,6 +37,10 @@ final class LatentTable: @unchecked Sendable {
     maxOffsetBitCount = meta.bins.reduce(0) { max($0, $1.offsetBitCount) }
     firstLower = meta.bins.first?.lower ?? 0
     nodes = .allocate(capacity: stateCount)
+    masks = .allocate(capacity: UInt64.bitWidth + 1)
+    for index in 0...UInt64.bitWidth {
+      (masks + index).initialize(to: index == 64 ? .max : 1 << UInt64(index) - 1)
+    }
     let lowers = UnsafeMutablePointer<Value>.allocate(capacity: stateCount)
     self.lowers = UnsafeMutableRawPointer(lowers)
     nodes.initialize(
@@ -43,6 +51,7 @@ final class LatentTable: @unchecked Sendable {
 
   deinit {
     nodes.deallocate()
+    masks.deallocate()
     lowers.deallocate()
   }
 
