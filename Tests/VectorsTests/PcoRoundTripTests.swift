@@ -108,7 +108,7 @@ import Testing
     var random = SeededRandom(seed: Self.seed)
     let pageCounts = [1000, 1, 2, 256, 300]
     let total = pageCounts.reduce(0, +)
-    for kind in [SampleKind.walk, .parabola, .multiples, .randomBits] {
+    for kind in [SampleKind.walk, .parabola, .multiples, .randomBits, .cycle] {
       let numbers = kind.numbers(Int64.self, count: total, random: &random)
       let chunk = numbers.withUnsafeBytes { bytes in
         bytes.baseAddress.map {
@@ -137,5 +137,45 @@ import Testing
         #expect(page == Array(numbers[start..<start + page.count]), "\(kind), page \(index)")
       }
     }
+  }
+
+  /// The meta of the only chunk of compressed numbers.
+  private func meta<Number: SampleNumber>(_ numbers: [Number]) throws -> ChunkMeta {
+    let chunk = numbers.withUnsafeBytes { bytes in
+      bytes.baseAddress.map {
+        EncodedChunk(
+          $0, type: Number.pcoNumberType, pageCounts: [numbers.count], options: PcoOptions())
+      }
+    }
+    return try #require(chunk).meta.withUnsafeBytes { bytes in
+      var reader = BitReader(bytes)
+      return try ChunkMeta(from: &reader, type: Number.pcoNumberType, major: 4)
+    }
+  }
+
+  @Test func modesAndDeltasAreFound() throws {
+    var random = SeededRandom(seed: Self.seed)
+    let count = 20_000
+    let walk = try meta(SampleKind.walk.numbers(Int64.self, count: count, random: &random))
+    #expect(walk.mode == .classic)
+    #expect(walk.delta == .consecutive(order: 1, coversSecondary: false))
+    let parabola = try meta(SampleKind.parabola.numbers(Int64.self, count: count, random: &random))
+    #expect(parabola.delta == .consecutive(order: 2, coversSecondary: false))
+    let multiples = try meta(
+      SampleKind.multiples.numbers(UInt64.self, count: count, random: &random))
+    #expect(multiples.mode == .intMult(base: 1000))
+    #expect(multiples.delta == .none)
+    let prices = try meta(SampleKind.decimals.numbers(Double.self, count: count, random: &random))
+    #expect(prices.mode == .floatMult(baseBits: 0.01.bitPattern))
+    let cycle = try meta(SampleKind.cycle.numbers(Double.self, count: count, random: &random))
+    #expect(cycle.mode == .classic)
+    #expect(cycle.delta == .lookback(windowLog: 15, stateLog: 0, coversSecondary: false))
+    #expect(cycle.lookback?.bins.contains { $0.lower == 300 } == true)
+    let single = try meta(
+      SampleKind.singlePrecision.numbers(Double.self, count: count, random: &random))
+    #expect(single.mode == .floatQuant(lowerBitCount: 29))
+    let noise = try meta(SampleKind.randomBits.numbers(UInt32.self, count: count, random: &random))
+    #expect(noise.mode == .classic && noise.delta == .none)
+    #expect(noise.primary.bins.map(\.offsetBitCount) == [32])
   }
 }

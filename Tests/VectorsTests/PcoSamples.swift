@@ -53,13 +53,14 @@ enum SampleKind: CaseIterable {
   case singlePrecision
   case specials
   case repeats
+  case cycle
   case longTail
 
   func numbers<Number: SampleNumber>(
     _ type: Number.Type, count: Int, random: inout SeededRandom
   ) -> [Number] {
     var level = 0.0
-    let seen = (0..<5).map { _ in Number(sampleBits: random.next()) }
+    let seen = (0..<300).map { _ in Number(sampleBits: random.next()) }
     return (0..<count).map { index in
       switch self {
       case .constant: return seen[0]
@@ -81,6 +82,7 @@ enum SampleKind: CaseIterable {
         return Number(sampleValue: Double(value.isFinite && value < 1e9 ? value : 0))
       case .specials: return Self.special(&random)
       case .repeats: return seen[index % 5]
+      case .cycle: return seen[index % 300]
       case .longTail: return Number(sampleBits: random.next() >> UInt64(random.below(64)))
       }
     }

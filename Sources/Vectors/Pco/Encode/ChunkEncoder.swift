@@ -32,7 +32,8 @@ struct EncodedChunk {
     let count = pageCounts.reduce(0, +)
     let ordered = LatentSplitter.ordered(
       numbers.assumingMemoryBound(to: Number.self), count: count, kind: type.kind)
-    let plan = ChunkPlan(ordered, kind: type.kind, options: options)
+    let plan = ChunkPlan(
+      ordered, kind: type.kind, pageCount: pageCounts.max() ?? 0, level: options.level)
     let (primary, secondary) = LatentSplitter.split(ordered, mode: plan.mode)
     let encoder = ChunkEncoder(
       plan: plan, primary: primary, secondary: secondary, pageCounts: pageCounts,
@@ -76,6 +77,7 @@ struct ChunkEncoder<Number: Latent> {
   private let pageCounts: [Int]
   private let primary: LatentEncoder<Number>
   private let secondary: LatentEncoder<Number>?
+  private let lookback: LatentEncoder<UInt32>?
   /// The primary latents that each page stores raw.
   private var states: [[Number]] = []
 
@@ -88,11 +90,21 @@ struct ChunkEncoder<Number: Latent> {
     self.pageCounts = pageCounts
     var segments: [Range<Int>] = []
     var start = 0
+    var lookbacks: LatentBuffer<UInt32>?
     for count in pageCounts {
-      if case .consecutive(let order, _) = plan.delta {
+      switch plan.delta {
+      case .consecutive(let order, _):
         states.append(
           DeltaEncoder.takeDifferences(primary.values + start, count: count, order: order))
-      } else {
+      case .lookback(let windowLog, _, _):
+        let buffer = lookbacks ?? LatentBuffer(count: primary.count)
+        lookbacks = buffer
+        var finder = LookbackFinder<Number>(windowLog: windowLog)
+        states.append([
+          finder.takeDifferences(
+            primary.values + start, lookbacks: buffer.values + start, count: count)
+        ])
+      case .none, .convolution:
         states.append([])
       }
       segments.append(start..<start + max(0, count - plan.delta.stateCount))
@@ -105,8 +117,14 @@ struct ChunkEncoder<Number: Latent> {
       Self.bins(
         $0, [0..<start], min(rangeCountLog, LatentBins.maxSecondaryRangeCountLog))
     }
+    let lookbackMeta = lookbacks.map { Self.bins($0, segments, rangeCountLog) }
+    if let lookbacks, let lookbackMeta {
+      lookback = LatentEncoder(lookbackMeta, values: lookbacks)
+    } else {
+      lookback = nil
+    }
     meta = ChunkMeta(
-      mode: plan.mode, delta: plan.delta, lookback: nil, primary: primaryMeta,
+      mode: plan.mode, delta: plan.delta, lookback: lookbackMeta, primary: primaryMeta,
       secondary: secondaryMeta)
     self.primary = LatentEncoder(primaryMeta, values: primary)
     if let secondary, let secondaryMeta {
@@ -122,12 +140,13 @@ struct ChunkEncoder<Number: Latent> {
     self.pageCounts = pageCounts
     self.primary = LatentEncoder(meta.primary, values: primary)
     secondary = nil
+    lookback = nil
     states = pageCounts.map { _ in [] }
   }
 
   @inline(__always)
-  private static func bins(
-    _ buffer: LatentBuffer<Number>, _ segments: [Range<Int>], _ rangeCountLog: Int
+  private static func bins<Value: Latent>(
+    _ buffer: LatentBuffer<Value>, _ segments: [Range<Int>], _ rangeCountLog: Int
   ) -> LatentMeta {
     let optimized = LatentBins.optimize(
       buffer.values, segments: segments, rangeCountLog: rangeCountLog)
@@ -147,11 +166,15 @@ struct ChunkEncoder<Number: Latent> {
   @inline(__always)
   private func encodePage(start: Int, count: Int, state: [Number]) -> [UInt8] {
     let storedCount = max(0, count - state.count)
+    let back = lookback?.encodeSymbols(start..<start + storedCount)
     let first = primary.encodeSymbols(start..<start + storedCount)
     let second = secondary?.encodeSymbols(start..<start + count)
-    let stateBitCount = state.count * Number.bitWidth + 8 * LatentMeta.maxSizeLog
-    var writer = BitWriter(
-      capacity: (stateBitCount + first.bitCount + (second?.bitCount ?? 0)) / 8 + 64)
+    let stateBitCount = state.count * Number.bitWidth + 12 * LatentMeta.maxSizeLog
+    let bodyBitCount = first.bitCount + (second?.bitCount ?? 0) + (back?.bitCount ?? 0)
+    var writer = BitWriter(capacity: (stateBitCount + bodyBitCount) / 8 + 64)
+    if let lookback, let back {
+      for state in back.states { writer.write(state, lookback.meta.sizeLog) }
+    }
     for value in state { writer.write(UInt64(value), Number.bitWidth) }
     for state in first.states { writer.write(state, primary.meta.sizeLog) }
     if let secondary, let second {
@@ -160,7 +183,10 @@ struct ChunkEncoder<Number: Latent> {
     writer.alignToByte()
     for batch in stride(from: 0, to: count, by: PageSource.batchCount) {
       let end = min(batch + PageSource.batchCount, storedCount)
-      if batch < end { primary.writeBatch(start + batch..<start + end, to: &writer) }
+      if batch < end {
+        lookback?.writeBatch(start + batch..<start + end, to: &writer)
+        primary.writeBatch(start + batch..<start + end, to: &writer)
+      }
       secondary?.writeBatch(
         start + batch..<start + min(batch + PageSource.batchCount, count), to: &writer)
     }

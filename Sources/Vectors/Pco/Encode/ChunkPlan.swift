@@ -15,21 +15,62 @@ struct ChunkPlan {
     var bitsPerNumber: Double
   }
 
-  /// Makes the plan of a chunk.
+  /// Makes the plan of a chunk whose pages have at most `pageCount` numbers.
   @inline(__always)
   init<Number: Latent>(
-    _ ordered: LatentBuffer<Number>, kind: PcoNumberType.Kind, options: PcoOptions
+    _ ordered: LatentBuffer<Number>, kind: PcoNumberType.Kind, pageCount: Int, level: Int
   ) {
     let sample = Self.sample(ordered)
-    var best = Self.trial(sample, secondary: nil, level: options.level)
+    var best = Self.trial(sample, secondary: nil, level: level)
     delta = best.delta
     for mode in ModeCandidates.find(ordered, kind: kind) {
       let (primary, secondary) = LatentSplitter.split(sample, mode: mode)
-      let trial = Self.trial(primary, secondary: secondary, level: options.level)
+      let trial = Self.trial(primary, secondary: secondary, level: level)
       if trial.bitsPerNumber < best.bitsPerNumber {
         best = trial
         (self.mode, delta) = (mode, trial.delta)
       }
+    }
+    tryLookback(ordered, pageCount: pageCount, level: level)
+  }
+
+  /// As many neighbours show whether lookbacks are worth it.
+  private static let lookbackRunCount = 6000
+  /// Lookbacks take longer to decode and must save so many bits a number, and such a share.
+  private static let leastLookbackSaving = 2.0
+  private static let leastLookbackShare = 0.3
+
+  /// Takes lookbacks for deltas, if they are much better than what was found.
+  @inline(__always)
+  private mutating func tryLookback<Number: Latent>(
+    _ ordered: LatentBuffer<Number>, pageCount: Int, level: Int
+  ) {
+    let count = min(pageCount, Self.lookbackRunCount)
+    let run = LatentBuffer<Number>(count: count)
+    run.values.update(from: ordered.values + (ordered.count - count) / 2, count: count)
+    let (primary, _) = LatentSplitter.split(run, mode: mode)
+    let rangeCountLog = LatentBins.rangeCountLog(level: level, count: count)
+    let differences = LatentBuffer<Number>(count: count)
+    differences.values.update(from: primary.values, count: count)
+    let order = delta.stateCount
+    guard order < count else { return }
+    if order > 0 {
+      _ = DeltaEncoder.takeDifferences(differences.values, count: count, order: order)
+    }
+    let before = Self.bits(differences.values, [0..<count - order], rangeCountLog)
+    guard before > Self.leastLookbackSaving else { return }
+    let lookbacks = LatentBuffer<UInt32>(count: count)
+    var finder = LookbackFinder<Number>(windowLog: LookbackFinder<Number>.windowLog(count: count))
+    _ = finder.takeDifferences(primary.values, lookbacks: lookbacks.values, count: count)
+    let stored = [0..<count - 1]
+    let after =
+      Self.bits(primary.values, stored, rangeCountLog)
+      + Self.bits(lookbacks.values, stored, rangeCountLog)
+    let saving = before - after
+    if saving >= max(Self.leastLookbackSaving, Self.leastLookbackShare * before) {
+      delta = .lookback(
+        windowLog: LookbackFinder<Number>.windowLog(count: pageCount), stateLog: 0,
+        coversSecondary: false)
     }
   }
 

@@ -96,8 +96,8 @@ final class LatentEncoder<Value: Latent> {
     guard meta.bins.count > 1 else {
       return EncodedPage(states: [0, 0, 0, 0], bitCount: count * maxOffsetBitCount)
     }
-    let values = values + range.lowerBound
     let emitted = emitted.values + range.lowerBound
+    findBins(of: values + range.lowerBound, count: count, into: emitted)
     let first = Int32(1 << meta.sizeLog)
     var (a, b, c, d) = (first, first, first, first)
     var bitCount = 0
@@ -105,54 +105,77 @@ final class LatentEncoder<Value: Latent> {
     // The last batch may be short; from a multiple of four on, all four states take turns.
     while index & 3 != 0 {
       index &-= 1
-      var state = index & 3 == 0 ? a : index & 3 == 1 ? b : c
-      encode(values[index], state: &state, to: &emitted[index], &bitCount)
       switch index & 3 {
-      case 0: a = state
-      case 1: b = state
-      default: c = state
+      case 0: encode(&emitted[index], state: &a, &bitCount)
+      case 1: encode(&emitted[index], state: &b, &bitCount)
+      default: encode(&emitted[index], state: &c, &bitCount)
       }
     }
     while index > 0 {
       index &-= 4
-      encode(values[index &+ 3], state: &d, to: &emitted[index &+ 3], &bitCount)
-      encode(values[index &+ 2], state: &c, to: &emitted[index &+ 2], &bitCount)
-      encode(values[index &+ 1], state: &b, to: &emitted[index &+ 1], &bitCount)
-      encode(values[index], state: &a, to: &emitted[index], &bitCount)
+      encode(&emitted[index &+ 3], state: &d, &bitCount)
+      encode(&emitted[index &+ 2], state: &c, &bitCount)
+      encode(&emitted[index &+ 1], state: &b, &bitCount)
+      encode(&emitted[index], state: &a, &bitCount)
     }
     return EncodedPage(
       states: [a, b, c, d].map { Int($0 &- first) }, bitCount: bitCount)
   }
 
+  /// Turns a bin into what it gives off.
   @inline(__always)
-  private func encode(
-    _ value: Value, state: inout Int32, to emitted: inout UInt32, _ bitCount: inout Int
-  ) {
-    let bin = bin(of: value)
+  private func encode(_ emitted: inout UInt32, state: inout Int32, _ bitCount: inout Int) {
+    let bin = Int(emitted)
     let symbol = symbolTable[bin]
     let count = (state &+ symbol.bitCountBase) &>> 16
     let bits = UInt32(bitPattern: state) & ((1 &<< UInt32(bitPattern: count)) &- 1)
     let next = (state &>> count) &+ symbol.nextStateBase
     state = Int32(truncatingIfNeeded: nextStates[Int(next)])
     emitted =
-      bits | UInt32(bitPattern: count) &<< 14
-      | UInt32(truncatingIfNeeded: bin) &<< 18
+      bits | UInt32(bitPattern: count) &<< 14 | UInt32(truncatingIfNeeded: bin) &<< 18
     bitCount &+= Int(count) &+ Int(offsetBitCounts[bin])
   }
 
-  /// The bin that a latent lies in.
+  /// Searches the bins that latents lie in, without a branch that depends on them.
   @inline(__always)
-  private func bin(of value: Value) -> Int {
-    var bin = 0
-    var depth = searchDepth
-    while depth > 0 {
-      depth &-= 1
-      let middle = bin | 1 &<< depth
-      bin = value >= lowers[middle] ? middle : bin
-    }
+  private func findBins(
+    of values: UnsafeMutablePointer<Value>, count: Int, into bins: UnsafeMutablePointer<UInt32>
+  ) {
+    let lowers = UnsafePointer(lowers)
     // The largest latent of all is not less than the padding.
-    return min(bin, meta.bins.count &- 1)
+    let last = UInt32(truncatingIfNeeded: meta.bins.count &- 1)
+    var index = 0
+    while index &+ 4 <= count {
+      let (p, q) = (values[index], values[index &+ 1])
+      let (r, s) = (values[index &+ 2], values[index &+ 3])
+      var (binP, binQ, binR, binS) = (0, 0, 0, 0)
+      var depth = searchDepth
+      while depth > 0 {
+        depth &-= 1
+        let step = 1 &<< depth
+        binP |= Self.one(if: p >= lowers[binP &+ step]) &<< depth
+        binQ |= Self.one(if: q >= lowers[binQ &+ step]) &<< depth
+        binR |= Self.one(if: r >= lowers[binR &+ step]) &<< depth
+        binS |= Self.one(if: s >= lowers[binS &+ step]) &<< depth
+      }
+      bins[index] = min(UInt32(truncatingIfNeeded: binP), last)
+      bins[index &+ 1] = min(UInt32(truncatingIfNeeded: binQ), last)
+      bins[index &+ 2] = min(UInt32(truncatingIfNeeded: binR), last)
+      bins[index &+ 3] = min(UInt32(truncatingIfNeeded: binS), last)
+      index &+= 4
+    }
+    while index < count {
+      var bin = 0
+      for depth in stride(from: searchDepth - 1, through: 0, by: -1) {
+        bin |= Self.one(if: values[index] >= lowers[bin &+ 1 &<< depth]) &<< depth
+      }
+      bins[index] = min(UInt32(truncatingIfNeeded: bin), last)
+      index &+= 1
+    }
   }
+
+  @inline(__always)
+  private static func one(if condition: Bool) -> Int { condition ? 1 : 0 }
 
   /// Writes a batch; the writer has room for it.
   @inline(__always)
