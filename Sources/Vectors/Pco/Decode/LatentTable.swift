@@ -60,20 +60,26 @@ final class LatentTable: @unchecked Sendable {
 
   private func fill<Value: Latent>(_ meta: LatentMeta, lowers: UnsafeMutablePointer<Value>) {
     let stateCount = 1 << meta.sizeLog
-    let owners = StateOrder(sizeLog: meta.sizeLog, weights: meta.bins.map(\.weight)).owners
+    let sizeLog = meta.sizeLog
+    let owners = StateOrder(sizeLog: sizeLog, weights: meta.bins.map(\.weight)).owners
     var counters = meta.bins.map(\.weight)
-    for (state, owner) in owners.enumerated() {
-      let bin = meta.bins[Int(owner)]
-      let counter = counters[Int(owner)]
-      counters[Int(owner)] = counter + 1
-      // counter lies in weight ..< 2 * weight, so the next state lies in 0 ..< stateCount.
-      let bitCount = meta.sizeLog - (Int.bitWidth - 1 - counter.leadingZeroBitCount)
-      nodes[state] = Node(
-        base: UInt16(truncatingIfNeeded: counter << bitCount - stateCount),
-        mask: UInt16(truncatingIfNeeded: 1 << bitCount - 1),
-        bitCount: UInt8(truncatingIfNeeded: bitCount),
-        offsetBitCount: UInt8(truncatingIfNeeded: bin.offsetBitCount))
-      lowers[state] = Value(truncatingIfNeeded: bin.lower)
+    // Pages may be short, and then this is a good part of decoding them.
+    meta.bins.withUnsafeBufferPointer { bins in
+      counters.withUnsafeMutableBufferPointer { counters in
+        for state in 0..<stateCount {
+          let owner = Int(owners[state])
+          let counter = counters[owner]
+          counters[owner] = counter &+ 1
+          // counter lies in weight ..< 2 * weight, so the next state lies in 0 ..< stateCount.
+          let bitCount = sizeLog &- (Int.bitWidth &- 1 &- counter.leadingZeroBitCount)
+          nodes[state] = Node(
+            base: UInt16(truncatingIfNeeded: counter &<< bitCount &- stateCount),
+            mask: UInt16(truncatingIfNeeded: 1 &<< bitCount &- 1),
+            bitCount: UInt8(truncatingIfNeeded: bitCount),
+            offsetBitCount: UInt8(truncatingIfNeeded: bins[owner].offsetBitCount))
+          lowers[state] = Value(truncatingIfNeeded: bins[owner].lower)
+        }
+      }
     }
   }
 }
@@ -88,14 +94,16 @@ struct StateOrder {
     let count = 1 << sizeLog
     // An odd step visits every state once.
     let stride = (3 * count / 5) | 1
-    var owners = [UInt16](repeating: 0, count: count)
-    var state = 0
-    for (bin, weight) in weights.enumerated() {
-      for _ in 0..<weight {
-        owners[state] = UInt16(truncatingIfNeeded: bin)
-        state = (state + stride) & (count - 1)
+    owners = [UInt16](unsafeUninitializedCapacity: count) { owners, initializedCount in
+      owners.initialize(repeating: 0)
+      var state = 0
+      for (bin, weight) in weights.enumerated() {
+        for _ in 0..<weight {
+          owners[state] = UInt16(truncatingIfNeeded: bin)
+          state = (state &+ stride) & (count &- 1)
+        }
       }
+      initializedCount = count
     }
-    self.owners = owners
   }
 }

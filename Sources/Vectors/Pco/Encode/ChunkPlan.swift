@@ -34,8 +34,10 @@ struct ChunkPlan {
     tryLookback(ordered, pageCount: pageCount, level: level)
   }
 
-  /// As many neighbours show whether lookbacks are worth it.
-  private static let lookbackRunCount = 6000
+  /// An eighth of a page shows whether lookbacks are worth it, but so many numbers at most and at
+  /// least.
+  private static let largestLookbackRun = 6000
+  private static let smallestLookbackRun = 512
   /// Lookbacks take longer to decode and must save so many bits a number, and such a share.
   private static let leastLookbackSaving = 2.0
   private static let leastLookbackShare = 0.3
@@ -45,7 +47,8 @@ struct ChunkPlan {
   private mutating func tryLookback<Number: Latent>(
     _ ordered: LatentBuffer<Number>, pageCount: Int, level: Int
   ) {
-    let count = min(pageCount, Self.lookbackRunCount)
+    let count = min(
+      pageCount, Self.largestLookbackRun, max(pageCount / 8, Self.smallestLookbackRun))
     let run = LatentBuffer<Number>(count: count)
     run.values.update(from: ordered.values + (ordered.count - count) / 2, count: count)
     let (primary, _) = LatentSplitter.split(run, mode: mode)

@@ -68,17 +68,19 @@ struct FloatCandidates<Number: Latent> {
   /// A base that the floats are multiples of but for rounding, such as 0.01.
   private func decimalBase() -> Double? {
     var divisors: [(divisor: Double, error: Double)] = []
-    for index in stride(from: 0, to: magnitudes.count - 1, by: 2) {
+    // Of few numbers, all neighbours are looked at.
+    let step = magnitudes.count < 500 ? 1 : 2
+    for index in stride(from: 0, to: magnitudes.count - 1, by: step) {
       if let found = commonDivisor(magnitudes[index], magnitudes[index + 1]) {
         divisors.append(found)
       }
     }
-    guard divisors.count >= 3, divisors.count * 50 >= magnitudes.count else { return nil }
+    guard !divisors.isEmpty, divisors.count * 50 >= magnitudes.count else { return nil }
     divisors.sort { $0.divisor < $1.divisor }
     for percent in [10, 30, 50] {
       let middle = divisors[divisors.count * percent / 100].divisor
       let near = divisors.filter { abs($0.divisor - middle) <= middle * 0.01 }
-      guard near.count >= 3, near.count * 20 >= divisors.count,
+      guard near.count * 20 >= divisors.count,
         let surest = near.min(by: { $0.error < $1.error })
       else { continue }
       if let base = roundNumbers(near: surest.divisor).first(where: { fits($0) }) { return base }

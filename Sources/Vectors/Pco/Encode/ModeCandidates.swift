@@ -3,6 +3,8 @@ enum ModeCandidates {
   /// About one number in so many is looked at.
   private static let sampleStep = 40
   private static let minSampleCount = 10
+  /// Of short pages more than one in forty is looked at.
+  private static let fairSampleCount = 160
   private static let maxSampleCount = 3000
   private static let maxFactorCount = 3
 
@@ -27,7 +29,7 @@ enum ModeCandidates {
   @inline(__always)
   private static func sample<Number: Latent>(_ ordered: LatentBuffer<Number>) -> [Number] {
     let count = min(
-      ordered.count, maxSampleCount, minSampleCount + ordered.count / sampleStep)
+      ordered.count, maxSampleCount, max(fairSampleCount, ordered.count / sampleStep))
     guard count >= minSampleCount else { return [] }
     var random: UInt64 = 0x9E37_79B9_7F4A_7C15
     return (0..<count).map { index in
