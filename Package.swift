@@ -20,6 +20,7 @@ let package = Package(
   products: [
     .library(name: "BTreeKV", targets: ["BTreeKV"]),
     .library(name: "BTreeKVCodable", targets: ["BTreeKVCodable"]),
+    .library(name: "Vectors", targets: ["Vectors"]),
     .executable(name: "kvtool", targets: ["kvtool"]),
     .executable(name: "Demo", targets: ["Demo"]),
   ],
@@ -28,6 +29,7 @@ let package = Package(
     .target(name: "BTreeKV", dependencies: ["Pager"], swiftSettings: settings + latchSettings),
     // The only one that imports Foundation.
     .target(name: "BTreeKVCodable", dependencies: ["BTreeKV"], swiftSettings: settings),
+    .target(name: "Vectors", swiftSettings: settings),
     .executableTarget(name: "kvtool", dependencies: ["BTreeKV"], swiftSettings: settings),
     .executableTarget(
       name: "Demo", dependencies: ["BTreeKV"], path: "Demo", swiftSettings: settings),
@@ -56,8 +58,14 @@ let package = Package(
     .testTarget(
       name: "CrashTests", dependencies: ["Pager", "BTreeKV", "CrashSupport", "TestSupport"],
       path: "Tests/CrashTests", swiftSettings: settings + latchSettings),
+    .executableTarget(
+      name: "PcoReference", dependencies: ["Vectors"], path: "Tests/PcoReference",
+      exclude: ["check"], swiftSettings: settings),
     .testTarget(
-      name: "HouseTests", dependencies: ["BTreeKV", "Pager"], swiftSettings: settings),
+      name: "VectorsTests", dependencies: ["Vectors", "TestSupport"], exclude: ["Fixtures"],
+      swiftSettings: settings),
+    .testTarget(
+      name: "HouseTests", dependencies: ["BTreeKV", "Pager", "Vectors"], swiftSettings: settings),
     .testTarget(
       name: "ToolTests", dependencies: ["BTreeKV", "kvtool", "Demo", "TestSupport"],
       swiftSettings: settings),

@@ -13,6 +13,8 @@ let package = Package(
     .executableTarget(
       name: "differential",
       dependencies: ["CSQLite", .product(name: "BTreeKV", package: "BTreeKV")]),
+    .executableTarget(
+      name: "pco-measure", dependencies: [.product(name: "Vectors", package: "BTreeKV")]),
   ],
   swiftLanguageModes: [.v6]
 )
