@@ -53,7 +53,7 @@ extension Pager {
     let oldPin = durablePin
     durablePin = cut.epoch
     releasePin(oldPin)
-    for extent in cut.values { try allocator.free(extent) }
+    for extent in cut.values { try kept.free(extent) }
     if let log, let start = cut.log {
       for extent in log.retire(before: start) { try log.recycle(extent) }
     }

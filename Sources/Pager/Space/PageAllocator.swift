@@ -103,6 +103,29 @@ package final class PageAllocator: @unchecked Sendable {
     }
   }
 
+  /// Gives out the run of pages that begins at a page, as long as it is free, up to a length.
+  ///
+  /// - Parameters:
+  ///   - start: the first page.
+  ///   - pageCount: how many are wanted.
+  ///   - step: the run's length is a multiple of this.
+  /// - Returns: nil when there are not even `step` free pages.
+  package func allocateExtent(
+    at start: UInt64, pageCount: Int, multipleOf step: Int
+  ) -> Extent? {
+    lock.lock()
+    defer { lock.unlock() }
+    let first = Int(start)
+    guard first < allocatedPageCount else { return nil }
+    let most = first..<min(first + pageCount, allocatedPageCount)
+    var end = used.firstUsed(in: most) ?? most.upperBound
+    if let busy = (first..<end).first(where: { isBeingWritten(UInt64($0)) }) { end = busy }
+    let count = (end - first) / step * step
+    guard count > 0 else { return nil }
+    usedPageCount += used.set(true, first..<first + count)
+    return Extent(first: PageID(start), pageCount: count)
+  }
+
   /// Takes back what nobody needs any more.
   package func free(_ extent: Extent) throws(PagerError) {
     lock.lock()
