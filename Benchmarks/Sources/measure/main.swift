@@ -251,6 +251,7 @@ let measures: KeyValuePairs<String, () throws -> Void> = [
   "ranges": { try measureRanges(path, count: count) },
   "large": { try measureLargeValues(path) },
   "readers": { try measureReaders(path, count: count) },
+  "regions": { try measureRegions(path) },
 ]
 let wanted = CommandLine.arguments.dropFirst(2)
 do {
