@@ -4,9 +4,11 @@ SWIFT ?= swift
 SWIFT_SOURCES = Sources Demo Tests Package.swift Fuzz
 TSAN_SCRATCH = .build-tsan
 SYMBOL_GRAPHS = .build/symbol-graphs
+STRESS_SECONDS ?= 180
+STRESS_SEED ?= 1
 DOCC = $(shell command -v docc 2>/dev/null)
 
-.PHONY: check lint build test demo format docs bench tsan fuzz
+.PHONY: check lint build test demo format docs bench tsan stress fuzz
 
 check: lint build test docs
 
@@ -50,10 +52,18 @@ endif
 bench:
 	Benchmarks/compare
 
-# Optimistic reads race by design; with shared latches ThreadSanitizer can check all the rest.
+# Optimistic reads race by design; with shared latches ThreadSanitizer can check all the rest. The
+# stress runs in a release build too, where more happens at once; a race makes its status 66.
 tsan:
-	SHARED_LATCHES=1 BTREEKV_TSAN=1 $(SWIFT) test --sanitize=thread \
-	  --scratch-path $(TSAN_SCRATCH) --filter 'ThreadTests|ThreadsTests'
+	SHARED_LATCHES=1 BTREEKV_TSAN=1 $(SWIFT) test --sanitize=thread --scratch-path $(TSAN_SCRATCH) \
+	  --filter 'ThreadTests|ThreadsTests|LinearizabilityTests|ContentStressTests'
+	SHARED_LATCHES=1 BTREEKV_TSAN=1 $(SWIFT) run -c release --sanitize=thread \
+	  --scratch-path $(TSAN_SCRATCH) Stress --seconds 20
+
+# Optimistic reads under load, every answer checked, in a release build: races hardly show in debug.
+# STRESS_SEED repeats the rounds of a run.
+stress:
+	$(SWIFT) run -c release Stress --seconds $(STRESS_SECONDS) --seed $(STRESS_SEED)
 
 # Hostile bytes with right checksums, FUZZ_SECONDS a target: see Fuzz/run.
 fuzz:

@@ -39,6 +39,9 @@ let package = Package(
     .executableTarget(
       name: "KillWriter", dependencies: ["BTreeKV", "Pager", "TestSupport"],
       path: "Tests/KillWriter", swiftSettings: settings),
+    .executableTarget(
+      name: "Stress", dependencies: ["BTreeKV", "Pager", "TestSupport"],
+      path: "Tests/Stress", swiftSettings: settings),
     .testTarget(
       name: "PagerTests", dependencies: ["Pager", "TestSupport"],
       swiftSettings: settings + latchSettings),

@@ -142,6 +142,7 @@ extension Pager {
       try endRecoveredLog(segments: segments)
     }
     replay = nil
+    assert(Self.areNone(invariantViolations() + allocator.invariantViolations()))
     try startBackgroundThreads()
   }
 

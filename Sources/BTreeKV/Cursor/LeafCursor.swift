@@ -23,7 +23,7 @@ final class LeafCursor {
 
   /// What is known of the copy; behind a pointer since the runtime would check each access to a
   /// class's variables.
-  private struct State {
+  struct State {
     var count = 0
     var prefixLength = 0
     /// The copied leaf, and behind it the buffer of the current key: its prefix stays over a
@@ -34,7 +34,7 @@ final class LeafCursor {
     var isAllocated = false
   }
 
-  private let state: UnsafeMutablePointer<State>
+  let state: UnsafeMutablePointer<State>
   /// The separators around the copied leaf; nil at the ends of the tree.
   private(set) var lowerFence: [UInt8]?
   private(set) var upperFence: [UInt8]?
@@ -63,7 +63,7 @@ final class LeafCursor {
   @inline(__always) private var keyBuffer: UnsafeMutableRawPointer {
     state.pointee.memory + pageByteCount
   }
-  @inline(__always) private var node: Node { Node(copy) }
+  @inline(__always) var node: Node { Node(copy) }
   @inline(__always) var count: Int { state.pointee.count }
   @inline(__always) private var prefixLength: Int { state.pointee.prefixLength }
 

@@ -114,6 +114,7 @@ extension Tree {
     // The old leaf is older than the transaction: others see it, or may.
     _ = pager.unlink(visit.page)
     pager.publishLatch.unlock()
+    assert(holdsInvariants(new, every: 64))
     pool.unlockExclusive(parent.page.id)
     pool.unlockExclusive(new.id)
     writer.pointee.lastInsert = (new.id, index)
@@ -162,6 +163,7 @@ extension Tree {
     pager.publish(descriptor, countChange: mutation.payload == nil ? -1 : isFound ? 0 : 1)
     if mutation.isLarge, !keepsPages { linkLargeValue(mutation) }
     pager.publishLatch.unlock()
+    assert(holdsInvariants(page, every: 64))
     pool.unlockExclusive(page.id)
     writer.pointee.lastInsert = (page.id, index)
     return Outcome(wasThere: isFound)

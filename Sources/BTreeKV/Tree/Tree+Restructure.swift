@@ -242,6 +242,7 @@ extension Tree {
     }
     let free = work.replaced.filter { pager.unlink($0) }
     pager.publishLatch.unlock()
+    assert(work.made.allSatisfy { holdsInvariants($0, every: 16) })
     release(work, topID: topID, free: free)
     return true
   }
