@@ -1,14 +1,16 @@
 # `make check` is what a change must pass; CI runs .ci/run, which calls the same commands.
 
 SWIFT ?= swift
-SWIFT_SOURCES = Sources Demo Tests Package.swift Fuzz
+SWIFT_SOURCES = Sources Demo Tests Package.swift Fuzz Benchmarks/Sources
 TSAN_SCRATCH = .build-tsan
+TORTURE_SCRATCH = .build-torture
+TORTURE_ARGUMENTS ?= --seconds 7200
 SYMBOL_GRAPHS = .build/symbol-graphs
 STRESS_SECONDS ?= 180
 STRESS_SEED ?= 1
 DOCC = $(shell command -v docc 2>/dev/null)
 
-.PHONY: check lint build test demo format docs bench tsan stress fuzz
+.PHONY: check lint build test demo format docs bench tsan stress fuzz torture differential mutants
 
 check: lint build test docs
 
@@ -66,6 +68,22 @@ stress:
 	$(SWIFT) run -c release Stress --seconds $(STRESS_SECONDS) --seed $(STRESS_SEED)
 
 # Hostile bytes with right checksums, FUZZ_SECONDS a target: see Fuzz/run.
+FUZZ_SECONDS ?= 20
 fuzz:
 	Fuzz/build
-	Fuzz/run
+	FUZZ_SECONDS=$(FUZZ_SECONDS) Fuzz/run
+
+# Crashes at any instant, as many as there is time for: TORTURE_ARGUMENTS='--seed 1000 --seconds 36000'.
+torture:
+	$(SWIFT) build -c release --product Torture --scratch-path $(TORTURE_SCRATCH)
+	$(TORTURE_SCRATCH)/release/Torture $(TORTURE_ARGUMENTS)
+
+# The same random histories on BTreeKV and on the system's SQLite (libsqlite3-dev), for so many
+# seconds: see Benchmarks/README.md.
+DIFFERENTIAL_SECONDS ?= 30
+differential:
+	$(SWIFT) run -c release --package-path Benchmarks differential $(DIFFERENTIAL_SECONDS)
+
+# Each rule of the engine switched off in turn: some test must find the loss. See Tests/Mutants/run.
+mutants:
+	Tests/Mutants/run $(MUTANT_ARGUMENTS)

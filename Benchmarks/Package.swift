@@ -11,7 +11,12 @@ let package = Package(
       dependencies: [
         .product(name: "BTreeKV", package: "BTreeKV"),
         .product(name: "Regions", package: "BTreeKV"),
-      ])
+      ]),
+    // The system's: `apt-get install libsqlite3-dev`.
+    .systemLibrary(name: "CSQLite", providers: [.apt(["libsqlite3-dev"]), .brew(["sqlite3"])]),
+    .executableTarget(
+      name: "differential",
+      dependencies: ["CSQLite", .product(name: "BTreeKV", package: "BTreeKV")]),
   ],
   swiftLanguageModes: [.v6]
 )

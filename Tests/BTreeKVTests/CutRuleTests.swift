@@ -95,7 +95,10 @@ import Testing
 
   @Test func mutationsAreOneStep() throws {
     var steps = 0
-    for round in 0..<4 * lengthFactor {
+    var round = 0
+    // Who looks on may get few turns on a busy machine: then there are more rounds.
+    while round < 4 * lengthFactor || steps <= 20 && round < 500 {
+      round += 1
       let database = try Self.open(try MemoryStorage())
       let before = Story(database)
       let done = Done()

@@ -223,6 +223,7 @@ final class RangeWalker {
         return finish()
       }
       guard try load(fence, .holding) else { return finish() }
+      try checkProgress(from: fence)
       position.pointee.index = 0
     } else {
       hasStarted = true
@@ -242,6 +243,7 @@ final class RangeWalker {
       guard position.pointee.stop == 0, let fence = leaf.lowerFence, isAboveLower(fence),
         try load(fence, .below)
       else { return finish() }
+      try checkProgress(from: fence)
       position.pointee.index = leaf.count
     } else {
       hasStarted = true
@@ -281,6 +283,13 @@ final class RangeWalker {
       return try key.span.bytes.withUnsafeBytes { (bytes) throws(PagerError) in
         try leaf.load(bytes, target)
       }
+    }
+  }
+
+  /// Read as all else: what a snapshot that was let go shows does not count.
+  private func checkProgress(from fence: [UInt8]) throws(DatabaseError) {
+    try access.read { (_) throws(PagerError) in
+      try leaf.checkProgress(from: fence, isReversed: isReversed)
     }
   }
 

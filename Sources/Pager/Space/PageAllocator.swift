@@ -80,6 +80,7 @@ package final class PageAllocator: @unchecked Sendable {
         lowestUnused = firstBusy ?? from
         return take(page)
       }
+      lowestUnused = firstBusy ?? allocatedPageCount
       try grow(by: 1)
     }
   }

@@ -1,11 +1,12 @@
 import Foundation
-
-@testable import Pager
+import Pager
 
 /// One thing that happened to a file, in the order in which it did.
-enum StorageEvent: Sendable {
-  /// Bytes handed to the operating system, or stored through a mapping.
+package enum StorageEvent: Sendable {
+  /// Bytes handed to the operating system.
   case write(offset: Int, bytes: [UInt8])
+  /// A sector, or the file's last piece of one, that was stored to through a mapping.
+  case store(offset: Int, bytes: [UInt8])
   /// Bytes that were on the medium when the call returned.
   case durableWrite(offset: Int, bytes: [UInt8])
   /// The file got this length.
@@ -20,38 +21,39 @@ enum StorageEvent: Sendable {
 ///
 /// Stores through mappings are no calls, so the recorder compares what is mapped with a shadow of
 /// the file whenever it is called, and when somebody says `mark()`.
-final class Recorder: Sendable {
+package final class Recorder: Sendable {
   private struct State: Sendable {
     var events: [StorageEvent] = []
     var shadow: [UInt8]
     var mappings: [(base: UInt, offset: Int, byteCount: Int)] = []
   }
 
-  static let sectorByteCount = 512
+  package static let sectorByteCount = 512
 
   /// What the file held on the medium before the first event.
-  let initialContents: [UInt8]
+  package let initialContents: [UInt8]
   private let state: Locked<State>
 
-  init(contents: [UInt8]) {
+  package init(contents: [UInt8]) {
     initialContents = contents
     state = Locked(State(shadow: contents))
   }
 
   /// The events so far.
-  var events: [StorageEvent] { state.withLock { $0.events } }
+  package var events: [StorageEvent] { state.withLock { $0.events } }
   /// How many events there were so far.
-  var eventCount: Int { state.withLock { $0.events.count } }
+  package var eventCount: Int { state.withLock { $0.events.count } }
 
   /// Records what was stored through mappings since the last event.
-  func mark() { state.withLock { Self.recordMappings(&$0) } }
+  package func mark() { state.withLock { Self.recordMappings(&$0) } }
 
-  func record(_ event: StorageEvent) {
+  package func record(_ event: StorageEvent) {
     state.withLock { state in
       Self.recordMappings(&state)
       state.events.append(event)
       switch event {
-      case .write(let offset, let bytes), .durableWrite(let offset, let bytes):
+      case .write(let offset, let bytes), .store(let offset, let bytes),
+        .durableWrite(let offset, let bytes):
         Self.apply(bytes, at: offset, to: &state.shadow)
       case .resize(let count):
         Self.resize(&state.shadow, to: count)
@@ -61,11 +63,11 @@ final class Recorder: Sendable {
     }
   }
 
-  func addMapping(_ base: UnsafeMutableRawPointer, offset: Int, byteCount: Int) {
+  package func addMapping(_ base: UnsafeMutableRawPointer, offset: Int, byteCount: Int) {
     state.withLock { $0.mappings.append((UInt(bitPattern: base), offset, byteCount)) }
   }
 
-  func removeMapping(_ base: UnsafeMutableRawPointer) {
+  package func removeMapping(_ base: UnsafeMutableRawPointer) {
     state.withLock { state in
       Self.recordMappings(&state)
       if let index = state.mappings.firstIndex(where: { $0.base == UInt(bitPattern: base) }) {
@@ -74,7 +76,7 @@ final class Recorder: Sendable {
     }
   }
 
-  static func apply(_ bytes: [UInt8], at offset: Int, to file: inout [UInt8]) {
+  package static func apply(_ bytes: [UInt8], at offset: Int, to file: inout [UInt8]) {
     if file.count < offset + bytes.count { resize(&file, to: offset + bytes.count) }
     file.withUnsafeMutableBytes { file in
       UnsafeMutableRawBufferPointer(rebasing: file[offset..<offset + bytes.count])
@@ -82,7 +84,7 @@ final class Recorder: Sendable {
     }
   }
 
-  static func resize(_ file: inout [UInt8], to count: Int) {
+  package static func resize(_ file: inout [UInt8], to count: Int) {
     if count > file.count {
       file.append(contentsOf: repeatElement(0, count: count - file.count))
     } else {
@@ -119,7 +121,7 @@ final class Recorder: Sendable {
         let sector = UnsafeRawBufferPointer(rebasing: new[range])
         guard isDifferent(UnsafeRawBufferPointer(rebasing: old[range]), sector) else { continue }
         UnsafeMutableRawBufferPointer(rebasing: old[range]).copyMemory(from: sector)
-        events.append(.write(offset: offset + start, bytes: Array(sector)))
+        events.append(.store(offset: offset + start, bytes: Array(sector)))
       }
       return events
     }
@@ -131,93 +133,4 @@ final class Recorder: Sendable {
     guard let left = a.baseAddress, let right = b.baseAddress else { return false }
     return memcmp(left, right, a.count) != 0
   }
-}
-
-/// A storage in memory that records all that happens to it.
-final class RecordingStorage: Storage {
-  let recorder: Recorder
-  private let base: MemoryStorage
-
-  init(contents: [UInt8] = []) throws(PagerError) {
-    base = try MemoryStorage(contents: contents)
-    recorder = Recorder(contents: contents)
-  }
-
-  private init(base: MemoryStorage, recorder: Recorder) {
-    self.base = base
-    self.recorder = recorder
-  }
-
-  /// The same file, opened again.
-  func reopen() -> RecordingStorage {
-    RecordingStorage(base: base.reopen(), recorder: recorder)
-  }
-
-  /// What the file holds now, for who sees the operating system's view of it.
-  var contents: [UInt8] { base.copyOfContents() }
-
-  /// The size of the "disk".
-  var capacityByteCount: Int {
-    get { base.capacityByteCount }
-    set { base.capacityByteCount = newValue }
-  }
-
-  var path: String { base.path }
-  var isReadOnly: Bool { base.isReadOnly }
-  func byteCount() throws(PagerError) -> Int { try base.byteCount() }
-  func allocatedByteCount() throws(PagerError) -> Int { try base.allocatedByteCount() }
-
-  func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws(PagerError) {
-    try base.read(into: buffer, at: offset)
-  }
-
-  func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(PagerError) {
-    recorder.mark()
-    try base.write(bytes, at: offset)
-    recorder.record(.write(offset: offset, bytes: Array(bytes)))
-  }
-
-  func writeDurably(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(PagerError) {
-    recorder.mark()
-    try base.writeDurably(bytes, at: offset)
-    recorder.record(.durableWrite(offset: offset, bytes: Array(bytes)))
-  }
-
-  func synchronize() throws(PagerError) {
-    try base.synchronize()
-    recorder.record(.synchronize)
-  }
-
-  func synchronizeDirectory() throws(PagerError) { try base.synchronizeDirectory() }
-
-  func allocate(byteRange: Range<Int>) throws(PagerError) {
-    let old = try base.byteCount()
-    try base.allocate(byteRange: byteRange)
-    if byteRange.upperBound > old { recorder.record(.resize(byteRange.upperBound)) }
-  }
-
-  func truncate(to byteCount: Int) throws(PagerError) {
-    recorder.mark()
-    try base.truncate(to: byteCount)
-    recorder.record(.resize(byteCount))
-  }
-
-  func map(byteRange: Range<Int>, writable: Bool) throws(PagerError) -> UnsafeMutableRawPointer {
-    let address = try base.map(byteRange: byteRange, writable: writable)
-    if writable {
-      recorder.addMapping(address, offset: byteRange.lowerBound, byteCount: byteRange.count)
-    }
-    return address
-  }
-
-  func unmap(_ base: UnsafeMutableRawPointer, byteCount: Int) {
-    recorder.removeMapping(base)
-    self.base.unmap(base, byteCount: byteCount)
-  }
-
-  func prefault(_ base: UnsafeMutableRawPointer, byteCount: Int) {
-    self.base.prefault(base, byteCount: byteCount)
-  }
-
-  func close() { base.close() }
 }
