@@ -21,6 +21,7 @@ let package = Package(
     .library(name: "BTreeKV", targets: ["BTreeKV"]),
     .library(name: "BTreeKVCodable", targets: ["BTreeKVCodable"]),
     .library(name: "Vectors", targets: ["Vectors"]),
+    .library(name: "Regions", targets: ["Regions"]),
     .executable(name: "kvtool", targets: ["kvtool"]),
     .executable(name: "Demo", targets: ["Demo"]),
   ],
@@ -33,6 +34,7 @@ let package = Package(
     .executableTarget(name: "kvtool", dependencies: ["BTreeKV"], swiftSettings: settings),
     .executableTarget(
       name: "Demo", dependencies: ["BTreeKV"], path: "Demo", swiftSettings: settings),
+    .target(name: "Regions", dependencies: ["BTreeKV", "Pager"], swiftSettings: settings),
     .target(
       name: "TestSupport", dependencies: ["BTreeKV", "Pager"], path: "Tests/TestSupport",
       swiftSettings: settings + latchSettings),
@@ -54,6 +56,9 @@ let package = Package(
     .testTarget(
       name: "BTreeKVTests",
       dependencies: ["BTreeKV", "BTreeKVCodable", "Pager", "TestSupport", "KillWriter"],
+      swiftSettings: settings + latchSettings),
+    .testTarget(
+      name: "RegionsTests", dependencies: ["Regions", "BTreeKV", "Pager", "TestSupport"],
       swiftSettings: settings + latchSettings),
     .testTarget(
       name: "CrashTests", dependencies: ["Pager", "BTreeKV", "CrashSupport", "TestSupport"],

@@ -1,4 +1,4 @@
-internal import Pager
+package import Pager
 
 /// What went wrong, where, and what to do about it.
 public struct DatabaseError: Error, Sendable, CustomStringConvertible {
@@ -58,9 +58,9 @@ public struct DatabaseError: Error, Sendable, CustomStringConvertible {
     public static let outOfAddressSpace = Code(name: "outOfAddressSpace")
   }
 
-  let cause: PagerError
+  package let cause: PagerError
 
-  init(_ cause: PagerError) { self.cause = cause }
+  package init(_ cause: PagerError) { self.cause = cause }
 
   /// The kind of error.
   public var code: Code { Code(name: cause.code.name) }
@@ -78,7 +78,7 @@ public struct DatabaseError: Error, Sendable, CustomStringConvertible {
 
 /// Runs a piece of the engine and turns its errors into public ones.
 @inline(__always)
-func converting<R>(_ body: () throws(PagerError) -> R) throws(DatabaseError) -> R {
+package func converting<R>(_ body: () throws(PagerError) -> R) throws(DatabaseError) -> R {
   do throws(PagerError) {
     return try body()
   } catch {

@@ -9,6 +9,9 @@ final class Engine: Sendable {
   let snapshots: SnapshotRegistry
   let mainTree: Tree
   let catalogue: Tree
+  /// The chunks of all regions.
+  let chunkTree: Tree
+  let chunkLists = Locked<[UInt64: WeakChunkList]>([:])
   private let trees = Locked<[TreeID: Tree]>([:])
   /// The type tags of typed trees whose codings were checked, by the handles' types.
   let typeTags = Locked<[ObjectIdentifier: String]>([:])
@@ -22,12 +25,15 @@ final class Engine: Sendable {
     mainTree = Tree(pager: pager, descriptor: pager.mainTree, workspace: workspace)
     catalogue = Tree(
       pager: pager, descriptor: pager.descriptor(of: .catalogue), workspace: workspace)
+    chunkTree = Tree(
+      pager: pager, descriptor: pager.descriptor(of: .chunks), workspace: workspace)
   }
 
   /// The tree of a number; made if it is not known yet, and then empty.
   func tree(of id: TreeID) -> Tree {
     if id == .main { return mainTree }
     if id == .catalogue { return catalogue }
+    if id == .chunks { return chunkTree }
     return trees.withLock { trees in
       if let known = trees[id] { return known }
       let new = Tree(pager: pager, descriptor: pager.descriptor(of: id), workspace: workspace)
@@ -70,16 +76,23 @@ final class Engine: Sendable {
   func changeAtOnce<R>(
     _ durability: Database.Durability?, _ body: () throws(PagerError) -> R
   ) throws(PagerError) -> R {
-    try change(durability) { () throws(PagerError) in
-      pager.beginTransaction()
-      do throws(PagerError) {
-        let result = try body()
-        try pager.commitTransaction()
-        return result
-      } catch {
-        if pager.isInTransaction { pager.rollBackTransaction() }
-        throw error
-      }
+    try change(durability) { () throws(PagerError) in try atOnce(body) }
+  }
+
+  /// Runs several changes as one.
+  ///
+  /// Writer mutex held, and the log started.
+  func atOnce<R>(_ body: () throws(PagerError) -> R) throws(PagerError) -> R {
+    defer { endLayoutChanges() }
+    pager.beginTransaction()
+    do throws(PagerError) {
+      let result = try body()
+      try pager.commitTransaction()
+      return result
+    } catch {
+      if pager.isInTransaction { pager.rollBackTransaction() }
+      workspace.state.pointee.rollbackCount &+= 1
+      throw error
     }
   }
 

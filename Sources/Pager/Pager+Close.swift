@@ -16,6 +16,7 @@ extension Pager {
     checkpointMutex.lock()
     defer { checkpointMutex.unlock() }
     if let log { try log.waitUntilDurable(log.endLSN) }
+    kept.endAllReservations()
     try writeCheckpoint(endingLog: log?.stop(), truncatingTo: nil)
     log?.unmapFinished()
     guard superblock.checkpoint > checkpointAtOpen else { return }

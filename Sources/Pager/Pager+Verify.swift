@@ -84,6 +84,9 @@ extension Pager {
     }
     for entry in held { add(entry.extent, "pages held for a pin") }
     for extent in waiting { add(extent, "value pages waiting for a checkpoint") }
+    let (reserved, deferred) = kept.all
+    for extent in reserved { add(extent, "reserved pages") }
+    for extent in deferred { add(extent, "value pages that are still mapped") }
     let used = allocator.usedBitmap
     for page in 0..<pageCount where used.contains(page) != expected.bits.contains(page) {
       problems.append(

@@ -76,6 +76,8 @@ public final class Pager: @unchecked Sendable {
   /// The log; nil under `.none` and for readers.
   public let log: Log?
   package let allocator: PageAllocator
+  /// Pages that are reserved or still mapped.
+  package let kept: KeptExtents
   package let storage: any Storage
   package let options: PagerOptions
   package let isReadOnly: Bool
@@ -109,6 +111,7 @@ public final class Pager: @unchecked Sendable {
   let failureCell: FailureCell
   let background = BackgroundWork()
   let windows: MappedWindows
+  let writableWindows: MappedWindows
   var replay: LogScan?
 
   init(
@@ -117,11 +120,13 @@ public final class Pager: @unchecked Sendable {
     epoch: Epoch, table: TreeTable
   ) {
     self.storage = storage
-    windows = MappedWindows(storage: storage)
+    windows = MappedWindows(storage: storage, writable: false)
+    writableWindows = MappedWindows(storage: storage, writable: true)
     self.options = options
     self.superblock = superblock
     self.freeMap = freeMap
     self.allocator = allocator
+    kept = KeptExtents(allocator: allocator)
     self.pool = pool
     self.log = log
     self.failureCell = failureCell

@@ -247,6 +247,23 @@ extension TreeAccess {
     }
   }
 
+  /// Runs several changes of this tree as one, where the writer is already.
+  func atOnce<R>(_ body: () throws(PagerError) -> R) throws(PagerError) -> R {
+    switch mode {
+    case .live:
+      // In the middle of `changeAtOnce` all will be undone together.
+      if engine.pager.isInTransaction { return try body() }
+      return try engine.atOnce { () throws(PagerError) in
+        engine.pager.touch(tree.descriptor)
+        return try body()
+      }
+    case .snapshot:
+      throw PagerError(.readOnly, "a snapshot cannot be changed", path: engine.path)
+    case .transaction(let transaction):
+      return try transaction.inSavepoint(body)
+    }
+  }
+
   func checkNotDropped() throws(PagerError) {
     guard tree.state.pointee.isGone else { return }
     throw PagerError(.notFound, "the tree was dropped", path: engine.path)

@@ -1,5 +1,13 @@
 internal import Pager
 
+#if canImport(Darwin)
+  internal import Darwin
+#elseif canImport(Musl)
+  internal import Musl
+#else
+  internal import Glibc
+#endif
+
 /// What a cell holds in place of a value that lies in pages of its own.
 ///
 ///     offset 0   byte count   of the value
@@ -14,6 +22,8 @@ struct LargeValue {
   var extents: [Extent]
 
   static let headerByteCount = 26
+  /// Of the run count and the runs.
+  static let runsOffset = 24
   static let extentByteCount = 10
   static let extentLimit = 32
   static let chunkByteCount = 64 << 10
@@ -68,9 +78,23 @@ struct LargeValue {
       pageCount += pages
       extents.append(Extent(first: PageID(high << 32 | low), pageCount: pages))
     }
-    guard Self.storedByteCount(byteCount) <= pageCount * pageByteCount,
-      Self.storedByteCount(byteCount) > (pageCount - extents.count) * pageByteCount - pageByteCount
+    let roomByteCount = pageCount * pageByteCount
+    guard Self.storedByteCount(byteCount) <= roomByteCount else { return nil }
+    // One chunk may have room to grow; longer values have no page that they do not need.
+    let mayGrow = count == 1 && roomByteCount <= max(Self.chunkByteCount, pageByteCount)
+    guard
+      mayGrow
+        || Self.storedByteCount(byteCount) > roomByteCount - (extents.count + 1) * pageByteCount
     else { return nil }
+  }
+
+  /// Whether two references name the same pages: where one takes the other's place, no page comes
+  /// into use or goes out of it.
+  static func sharePages(_ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer) -> Bool {
+    guard a.count == b.count, a.count > headerByteCount, let left = a.baseAddress,
+      let right = b.baseAddress
+    else { return false }
+    return memcmp(left + runsOffset, right + runsOffset, a.count - runsOffset) == 0
   }
 
   init(byteCount: Int, checksum: UInt64, birth: Epoch, extents: [Extent]) {

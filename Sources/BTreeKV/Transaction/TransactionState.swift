@@ -42,5 +42,6 @@ final class TransactionState: Sendable {
     engine.pager.rollBackSavepoint()
     // Cursors must look again.
     engine.workspace.state.pointee.changeCount &+= 1
+    engine.workspace.state.pointee.rollbackCount &+= 1
   }
 }

@@ -176,11 +176,10 @@ extension Tree {
   /// to know whether it is whole (rule B5). Others go with the sync of the record.
   func makeDurable(valueOf byteCount: Int, inTransaction: Bool) throws(PagerError) {
     guard let log = pager.log else { return }
-    if byteCount <= 1 << 20 {
+    if inTransaction { pager.noteUnsyncedValues(byteCount) }
+    if byteCount <= Pager.unsyncedLimit {
       log.noteUnsyncedValues()
-    } else if inTransaction {
-      pager.noteUnsyncedValues()
-    } else {
+    } else if !inTransaction {
       try pager.poisoning { () throws(PagerError) in try pager.storage.synchronize() }
     }
   }

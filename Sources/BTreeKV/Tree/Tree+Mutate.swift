@@ -102,14 +102,15 @@ extension Tree {
     copy.copy(from: leaf, id: new.id, epoch: new.epoch, pageByteCount: pageByteCount)
     pager.publishLatch.lock()
     appendLog(entry)
-    if isFound { unlinkLargeValue(of: leaf, index) }
+    let keepsPages = isFound && keepsPages(mutation, leaf, index)
+    if isFound, !keepsPages { unlinkLargeValue(of: leaf, index) }
     apply(mutation, to: copy, index, isFound)
     let holder = node(parent.page.id)
     Node.withChild(new) { holder.overwritePayload(at: parent.index, with: $0, isLeaf: false) }
     pager.link(new.id)
     pager.noteDirty(new.id)
     pager.noteDirty(parent.page.id)
-    if mutation.isLarge { linkLargeValue(mutation) }
+    if mutation.isLarge, !keepsPages { linkLargeValue(mutation) }
     pager.publish(descriptor, countChange: mutation.payload == nil ? -1 : isFound ? 0 : 1)
     // The old leaf is older than the transaction: others see it, or may.
     _ = pager.unlink(visit.page)
@@ -176,11 +177,12 @@ extension Tree {
       return nil
     }
     appendLog(entry)
-    if isFound { unlinkLargeValue(of: node, index) }
+    let keepsPages = isFound && keepsPages(mutation, node, index)
+    if isFound, !keepsPages { unlinkLargeValue(of: node, index) }
     apply(mutation, to: node, index, isFound)
     pager.noteDirty(page.id)
     pager.publish(descriptor, countChange: mutation.payload == nil ? -1 : isFound ? 0 : 1)
-    if mutation.isLarge { linkLargeValue(mutation) }
+    if mutation.isLarge, !keepsPages { linkLargeValue(mutation) }
     pager.publishLatch.unlock()
     assert(holdsInvariants(page, every: 64))
     pool.unlockExclusive(page.id)
@@ -284,6 +286,14 @@ extension Tree {
 
   // MARK: Large values (publish latch held)
 
+  /// Whether a large value takes the place of one in the same pages.
+  @inline(__always)
+  private func keepsPages(_ mutation: Mutation, _ node: Node, _ index: Int) -> Bool {
+    guard mutation.isLarge, let payload = mutation.payload else { return false }
+    let cell = node.cell(index, isLeaf: true)
+    return cell.isLarge && LargeValue.sharePages(cell.payload, payload)
+  }
+
   func linkLargeValue(_ mutation: Mutation) {
     guard let payload = mutation.payload,
       let value = LargeValue(payload, pageByteCount: pageByteCount)
@@ -297,7 +307,7 @@ extension Tree {
     if cell.isLarge { unlinkLargeValue(cell.payload) }
   }
 
-  @inline(never) private func unlinkLargeValue(_ payload: UnsafeRawBufferPointer) {
+  @inline(never) func unlinkLargeValue(_ payload: UnsafeRawBufferPointer) {
     guard let value = LargeValue(payload, pageByteCount: pageByteCount) else { return }
     for extent in value.extents { pager.unlink(value: extent, birth: value.birth) }
   }

@@ -246,10 +246,13 @@ extension Tree {
     if let mutation {
       appendLog(logEntry(mutation))
       countChange = mutation.payload == nil ? -1 : wasThere ? 0 : 1
-      if mutation.isLarge { linkLargeValue(mutation) }
-      if let replacedValue, let value = LargeValue(replacedValue, pageByteCount: pageByteCount) {
-        for extent in value.extents { pager.unlink(value: extent, birth: value.birth) }
-      }
+      let keepsPages =
+        mutation.isLarge
+        && replacedValue.map { old in
+          mutation.payload.map { LargeValue.sharePages(old, $0) } ?? false
+        } ?? false
+      if mutation.isLarge, !keepsPages { linkLargeValue(mutation) }
+      if !keepsPages, let replacedValue { unlinkLargeValue(replacedValue) }
     }
     for page in work.made {
       pager.link(page.id)

@@ -14,12 +14,18 @@ final class Workspace: @unchecked Sendable {
     var isUnlogged = false
     /// Counts what the transaction under way changed, so that its cursors notice.
     var changeCount: UInt64 = 0
+    /// Counts what was undone, so that nobody believes what they knew before.
+    var rollbackCount: UInt64 = 0
+    /// The number of the next new list of chunks; 0: not known yet.
+    var nextListID: UInt64 = 0
   }
 
   let state: UnsafeMutablePointer<State>
   let path: UnsafeMutablePointer<Tree.PathElement>
   let scratch: UnsafeMutableRawPointer
   let entries = EntryList()
+  /// The lists of which chunks in force got other places in the change under way.
+  var changedLists: [ChunkList] = []
 
   static let pathLimit = 64
 

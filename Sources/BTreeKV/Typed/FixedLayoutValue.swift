@@ -15,7 +15,7 @@
 ///       var low: Float
 ///       var high: Float
 ///     }
-public protocol FixedLayoutValue: StorableValue, BitwiseCopyable {}
+public protocol FixedLayoutValue: StorableValue, AnyBitPattern, BitwiseCopyable {}
 
 extension FixedLayoutValue {
   /// "layout" and the size in bytes.

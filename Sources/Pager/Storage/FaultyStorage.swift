@@ -267,6 +267,13 @@ package final class FaultyStorage: Storage {
     return address
   }
 
+  package func map(
+    byteRange: Range<Int>, over address: UnsafeMutableRawPointer
+  ) throws(PagerError) -> Bool {
+    try pass(.map, offset: byteRange.lowerBound, byteCount: byteRange.count)
+    return try base.map(byteRange: byteRange, over: address)
+  }
+
   package func unmap(_ base: UnsafeMutableRawPointer, byteCount: Int) {
     _ = begin(Call(.unmap, byteCount: byteCount))
     self.base.unmap(base, byteCount: byteCount)

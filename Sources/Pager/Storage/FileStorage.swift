@@ -363,6 +363,18 @@ package final class FileStorage: Storage {
     return base
   }
 
+  package func map(
+    byteRange: Range<Int>, over address: UnsafeMutableRawPointer
+  ) throws(PagerError) -> Bool {
+    try PagerError.checkMapping(path: path, byteRange: byteRange)
+    return try withDescriptor(
+      whileTrying: "to map \(byteRange.count) bytes", at: byteRange.lowerBound
+    ) { (file) throws(SystemError) in
+      try SystemCalls.map(file, byteRange: byteRange, over: address)
+      return true
+    }
+  }
+
   package func unmap(_ base: UnsafeMutableRawPointer, byteCount: Int) {
     if SystemCalls.mappingsNeedOwnSynchronization {
       writableMappings.withLock { $0[UInt(bitPattern: base)] = nil }

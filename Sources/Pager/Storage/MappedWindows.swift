@@ -1,4 +1,4 @@
-/// The file, mapped for reading in windows, each when it is first asked for.
+/// The file, mapped for reading or for writing in windows, each when it is first asked for.
 ///
 /// A window stays until the file is let go: mapping and unmapping each value would cost more than
 /// reading it. Windows take addresses, not memory: what they show is the system's page cache.
@@ -7,9 +7,13 @@ final class MappedWindows: Sendable {
   static let windowByteCount = 256 << 20
 
   private let storage: any Storage
+  private let isWritable: Bool
   private let windows = Locked<[Int: UInt]>([:])
 
-  init(storage: any Storage) { self.storage = storage }
+  init(storage: any Storage, writable isWritable: Bool) {
+    self.storage = storage
+    self.isWritable = isWritable
+  }
 
   deinit {
     for address in windows.withLock({ Array($0.values) }) {
@@ -40,7 +44,8 @@ final class MappedWindows: Sendable {
     try windows.withLock { (windows) throws(PagerError) in
       if let known = windows[window].flatMap({ UnsafeRawPointer(bitPattern: $0) }) { return known }
       let start = window * Self.windowByteCount
-      let base = try storage.map(byteRange: start..<start + Self.windowByteCount, writable: false)
+      let base = try storage.map(
+        byteRange: start..<start + Self.windowByteCount, writable: isWritable)
       windows[window] = UInt(bitPattern: base)
       return UnsafeRawPointer(base)
     }
@@ -54,5 +59,13 @@ extension Pager {
   ) throws(PagerError) -> [UnsafeRawBufferPointer] {
     let start = Int(extent.first.rawValue) * pageByteCount
     return try windows.pieces(of: start..<start + byteCount)
+  }
+
+  /// The memory of an extent, mapped for writing; nil when it lies in more than one window.
+  package func writableMemory(of extent: Extent) throws(PagerError) -> UnsafeMutableRawPointer? {
+    let start = Int(extent.first.rawValue) * pageByteCount
+    let pieces = try writableWindows.pieces(of: start..<start + extent.pageCount * pageByteCount)
+    guard pieces.count == 1 else { return nil }
+    return UnsafeMutableRawPointer(mutating: pieces[0].baseAddress)
   }
 }

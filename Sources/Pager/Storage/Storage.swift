@@ -51,6 +51,15 @@ package protocol Storage: AnyObject, Sendable {
   /// it is given back by one `unmap` of the same address and count.
   func map(byteRange: Range<Int>, writable: Bool) throws(PagerError) -> UnsafeMutableRawPointer
 
+  /// Maps the range for reading over addresses that the caller reserved.
+  ///
+  /// Both begin at a multiple of the system's page size. Who reserved the addresses gives them back.
+  ///
+  /// - Returns: false when the storage can't do that; then nothing was changed.
+  func map(
+    byteRange: Range<Int>, over address: UnsafeMutableRawPointer
+  ) throws(PagerError) -> Bool
+
   /// Gives a mapping back; its addresses must not be used any more.
   func unmap(_ base: UnsafeMutableRawPointer, byteCount: Int)
 
@@ -61,6 +70,12 @@ package protocol Storage: AnyObject, Sendable {
   ///
   /// Calls under way in other threads finish first, and the last one of them does the closing.
   func close()
+}
+
+extension Storage {
+  package func map(
+    byteRange: Range<Int>, over address: UnsafeMutableRawPointer
+  ) throws(PagerError) -> Bool { false }
 }
 
 extension PagerError {

@@ -37,8 +37,8 @@ struct OpenTransaction {
   var log: TransactionLog
   /// How many mutations it holds.
   var operationCount = 0
-  /// Whether it wrote value bytes that must be synced before the log names them.
-  var hasUnsyncedValues = false
+  /// How many value bytes it wrote that are not synced.
+  var unsyncedByteCount = 0
 
   init(logLimit: Int) { log = TransactionLog(limit: logLimit) }
 

@@ -81,8 +81,15 @@ extension Pager {
     return log == nil ? nil : transaction.pointee.log.room(entryByteCount)
   }
 
-  /// Notes that the transaction wrote value bytes which must be synced before the log names them.
-  package func noteUnsyncedValues() { transaction.pointee.hasUnsyncedValues = true }
+  /// Notes that the transaction wrote value bytes: beyond `unsyncedLimit` they are synced before the
+  /// log names them.
+  package func noteUnsyncedValues(_ byteCount: Int) {
+    transaction.pointee.unsyncedByteCount += byteCount
+  }
+
+  /// How many value bytes a record may name that are not on the medium (rule B5): a restart must read
+  /// them all to know whether they are whole.
+  package static var unsyncedLimit: Int { 1 << 20 }
 
   /// Notes that a tree is gone once the transaction is committed.
   package func noteDropped(_ tree: TreeDescriptor) {
@@ -103,7 +110,7 @@ extension Pager {
     try failureCell.check()
     let isLogged = log != nil && !transaction.pointee.log.isTooLong
     if log != nil {
-      if transaction.pointee.hasUnsyncedValues {
+      if transaction.pointee.unsyncedByteCount > Self.unsyncedLimit {
         try poisoning { () throws(PagerError) in try storage.synchronize() }
       }
       if isLogged { try reserveLog(body: transaction.pointee.log.byteCount) }
@@ -202,7 +209,7 @@ extension Pager {
     transaction.pointee.dropped.removeAll()
     transaction.pointee.log.removeAll()
     transaction.pointee.operationCount = 0
-    transaction.pointee.hasUnsyncedValues = false
+    transaction.pointee.unsyncedByteCount = 0
   }
 
   /// Frees what a level made: nobody else ever saw it.

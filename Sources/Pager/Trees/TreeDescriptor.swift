@@ -13,6 +13,10 @@ public struct TreeID: Hashable, Comparable, Sendable {
   @inlinable public static var main: TreeID { TreeID(0) }
   /// The tree that tells the numbers of those that have one.
   @inlinable public static var catalogue: TreeID { TreeID(1) }
+  /// The tree of the chunks of all regions.
+  @inlinable public static var chunks: TreeID { TreeID(2) }
+  /// The tree that tells the numbers of regions by their names.
+  @inlinable public static var regions: TreeID { TreeID(3) }
   /// The first number that a named tree can have; those below are kept for the library's own.
   @inlinable public static var firstNamed: TreeID { TreeID(16) }
 

@@ -9,6 +9,23 @@
 // Memory and scheduling as the page pool and the log need them.
 
 extension SystemCalls {
+  /// Maps a range of the file for reading, shared, in place of what was mapped at the address.
+  static func map(
+    _ descriptor: Int32, byteRange: Range<Int>, over address: UnsafeMutableRawPointer
+  ) throws(SystemError) {
+    let base = mmap(
+      address, byteRange.count, PROT_READ, MAP_SHARED | MAP_FIXED, descriptor,
+      off_t(byteRange.lowerBound))
+    _ = try checkMapped(base)
+  }
+
+  /// Reserves addresses that can't be touched before something is mapped there.
+  package static func reserveAddresses(
+    byteCount: Int
+  ) throws(SystemError) -> UnsafeMutableRawPointer {
+    try checkMapped(mmap(nil, byteCount, PROT_NONE, MAP_PRIVATE | MAP_ANON | MAP_NORESERVE, -1, 0))
+  }
+
   /// Zeroed memory that takes room only where it is touched, or nil when the system refuses.
   package static func reserveMemory(byteCount: Int) -> UnsafeMutableRawPointer? {
     try? mapAnonymous(byteCount: byteCount)

@@ -311,7 +311,7 @@ package enum SystemCalls {
     return madvise(base, byteCount, number) == 0
   }
 
-  private static func checkMapped(
+  static func checkMapped(
     _ base: UnsafeMutableRawPointer?
   ) throws(SystemError) -> UnsafeMutableRawPointer {
     // A failure is reported as -1, which also means that `errno` is this call's.

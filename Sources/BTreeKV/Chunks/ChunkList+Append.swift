@@ -1,0 +1,234 @@
+package import Pager
+
+// Appending: bytes first, in place behind those that are in force, then the reference that counts them.
+
+extension ChunkList {
+  /// From how many bytes on a copy by the system is cheaper than one into mapped pages.
+  private static var mappedLimit: Int { 16 << 10 }
+
+  /// Appends bytes, all or none.
+  ///
+  /// - Returns: how many bytes were there before.
+  package func append(
+    _ bytes: UnsafeRawBufferPointer, _ access: TreeAccess, _ durability: Database.Durability?
+  ) throws(PagerError) -> Int {
+    try access.change(durability) { () throws(PagerError) in
+      try know()
+      return try append(bytes, access)
+    }
+  }
+
+  /// Appends bytes where the writer is already.
+  func append(
+    _ bytes: UnsafeRawBufferPointer, _ access: TreeAccess
+  ) throws(PagerError) -> Int {
+    let start = writerByteCount
+    if bytes.isEmpty { return start }
+    do throws(PagerError) {
+      if let extent = writer.pointee.tail.extent,
+        writer.pointee.tail.byteCount + bytes.count
+          <= min(Chunk.fullByteCount, extent.pageCount * pageByteCount)
+      {
+        try tree.makeDurable(valueOf: bytes.count, inTransaction: tree.isInTransaction)
+        try extendTail(bytes, in: extent)
+      } else if writer.pointee.tail.index == 0, writer.pointee.tail.extent == nil,
+        tree.isInline(
+          key: ChunkKey.byteCount, value: writer.pointee.tail.byteCount + bytes.count)
+      {
+        try extendInLeaf(bytes)
+      } else {
+        try access.atOnce { () throws(PagerError) in try extend(bytes) }
+      }
+      return start
+    } catch {
+      forget()
+      throw error
+    }
+  }
+
+  /// Appends bytes over the borders of chunks, in a transaction.
+  private func extend(_ bytes: UnsafeRawBufferPointer) throws(PagerError) {
+    var rest = bytes
+    try tree.makeDurable(valueOf: bytes.count, inTransaction: true)
+    while !rest.isEmpty {
+      if writer.pointee.tail.byteCount == Chunk.fullByteCount {
+        writer.pointee.tail = Chunk(index: writer.pointee.tail.index + 1, byteCount: 0)
+        writer.pointee.sum = Checksum64Stream(seed: 0)
+      }
+      let count = min(rest.count, Chunk.fullByteCount - writer.pointee.tail.byteCount)
+      let extent = try roomInTail(for: count, whole: rest.count)
+      do throws(PagerError) {
+        try extendTail(UnsafeRawBufferPointer(rebasing: rest[..<count]), in: extent)
+      } catch {
+        // What the tree does not refer to, no rollback gives back.
+        if writer.pointee.tail.extent != extent { try? pager.allocator.free(extent) }
+        throw error
+      }
+      rest = UnsafeRawBufferPointer(rebasing: rest[count...])
+    }
+  }
+
+  /// Appends to a list that is short enough for a leaf.
+  private func extendInLeaf(_ bytes: UnsafeRawBufferPointer) throws(PagerError) {
+    var all: [UInt8] = []
+    all.reserveCapacity(writer.pointee.tail.byteCount + bytes.count)
+    if writer.pointee.tail.byteCount > 0 {
+      try withBytes(of: 0, root: tree.descriptor.writerRoot) { all.append(contentsOf: $0) }
+    }
+    all.append(contentsOf: bytes)
+    try all.span.bytes.withUnsafeBytes { (all) throws(PagerError) in
+      try insert(inline: all, index: 0)
+    }
+    writer.pointee.tail.byteCount = all.count
+    writer.pointee.sum.update(bytes)
+  }
+
+  func insert(inline bytes: UnsafeRawBufferPointer, index: Int) throws(PagerError) {
+    _ = try ChunkKey.with(id, index) { (key) throws(PagerError) in
+      try tree.mutate(Tree.Mutation(key: key, payload: bytes))
+    }
+  }
+
+  func insert(_ chunk: Chunk, in extent: Extent) throws(PagerError) {
+    _ = try ChunkKey.with(id, chunk.index) { (key) throws(PagerError) in
+      try chunk.withReference(to: extent) { (payload) throws(PagerError) in
+        try tree.mutate(Tree.Mutation(key: key, payload: payload, isLarge: true))
+      }
+    }
+  }
+
+  /// Writes bytes behind the tail's and makes the tree count them.
+  private func extendTail(
+    _ bytes: UnsafeRawBufferPointer, in extent: Extent
+  ) throws(PagerError) {
+    var tail = writer.pointee.tail
+    try put(bytes, at: tail.byteCount, in: extent)
+    writer.pointee.sum.update(bytes)
+    tail.byteCount += bytes.count
+    tail.checksum = Chunk.checksum(of: writer.pointee.sum.finish())
+    try insert(tail, in: extent)
+    tail.extent = extent
+    writer.pointee.tail = tail
+  }
+
+  /// Writes bytes into pages that the tree does not refer to so far.
+  private func put(
+    _ bytes: UnsafeRawBufferPointer, at offset: Int, in extent: Extent
+  ) throws(PagerError) {
+    if bytes.count <= Self.mappedLimit, let memory = writer.pointee.memory,
+      let from = bytes.baseAddress
+    {
+      (memory + offset).copyMemory(from: from, byteCount: bytes.count)
+    } else {
+      try tree.write(bytes, at: offset, [extent])
+    }
+  }
+
+  // MARK: Room
+
+  /// The pages for the tail with `count` more bytes: its own, or new ones into which it is copied.
+  ///
+  /// - Parameter whole: how many bytes are to be appended altogether.
+  private func roomInTail(for count: Int, whole: Int) throws(PagerError) -> Extent {
+    let tail = writer.pointee.tail
+    let needed = tail.byteCount + count
+    if let extent = tail.extent, needed <= extent.pageCount * pageByteCount { return extent }
+    let full = Chunk.fullPageCount(pageByteCount)
+    let extent: Extent
+    if tail.index == 0, whole + tail.byteCount < Chunk.fullByteCount {
+      var pageCount = 1
+      while pageCount * pageByteCount < needed { pageCount *= 2 }
+      extent = try pager.allocator.allocateExtent(pageCount: min(pageCount, full))
+    } else {
+      extent = try takeChunk(forBytes: whole)
+    }
+    do throws(PagerError) {
+      if tail.byteCount > 0 {
+        try withBytes(of: tail.index, root: tree.descriptor.writerRoot) {
+          (bytes) throws(PagerError) in
+          try tree.write(bytes, at: 0, [extent])
+        }
+      }
+      writer.pointee.tail.birth = pager.publishLatch.withLock { pager.published.pointee.epoch }
+      writer.pointee.memory = try pager.writableMemory(of: extent)
+      if count <= Self.mappedLimit, let memory = writer.pointee.memory {
+        pager.storage.prefault(memory, byteCount: extent.pageCount * pageByteCount)
+      }
+      return extent
+    } catch {
+      try? pager.allocator.free(extent)
+      throw error
+    }
+  }
+
+  /// The pages of a new chunk, side by side with the one before as far as possible.
+  private func takeChunk(forBytes byteCount: Int) throws(PagerError) -> Extent {
+    let full = Chunk.fullPageCount(pageByteCount)
+    if let next = pager.kept.takeReserved(full, of: self) { return next }
+    let start = writer.pointee.tail.start
+    let wish = start == 0 ? byteCount : max(byteCount, min(start / 4, 64 << 20))
+    try reserve(byteCount: wish)
+    guard let next = pager.kept.takeReserved(full, of: self) else {
+      throw PagerError(.diskFull, "there is no room for a chunk of 64 KiB", path: engine.path)
+    }
+    return next
+  }
+
+  /// Reserves a run of pages for more chunks, behind the last one if it is free there.
+  private func reserve(byteCount: Int) throws(PagerError) {
+    let full = Chunk.fullPageCount(pageByteCount)
+    let chunkCount = (byteCount + Chunk.fullByteCount - 1) / Chunk.fullByteCount
+    let pageCount = max(1, min(chunkCount, tree.longestRun / full)) * full
+    pager.kept.endReservation(of: self)
+    if let last = writer.pointee.tail.extent ?? previousExtent(),
+      let extent = pager.allocator.allocateExtent(
+        at: last.end, pageCount: pageCount, multipleOf: full)
+    {
+      return pager.kept.setReservation(extent, of: self)
+    }
+    do throws(PagerError) {
+      let extent = try pager.allocator.allocateExtent(pageCount: pageCount)
+      pager.kept.setReservation(extent, of: self)
+    } catch {
+      guard error.code == .diskFull, pageCount > full else { throw error }
+      let extent = try pager.allocator.allocateExtent(pageCount: full)
+      pager.kept.setReservation(extent, of: self)
+    }
+  }
+
+  /// Where the chunk before a new tail lies.
+  private func previousExtent() -> Extent? {
+    guard writer.pointee.tail.index > 0 else { return nil }
+    var found: Extent?
+    let index = writer.pointee.tail.index - 1
+    try? tree.forEachChunk(of: id, index..<index + 1, root: tree.descriptor.writerRoot) {
+      chunk, _ in
+      found = chunk.extent
+    }
+    return found
+  }
+
+  /// Reserves room for so many bytes in all, for as long as the file is open.
+  package func reserve(
+    _ byteCount: Int, _ access: TreeAccess
+  ) throws(PagerError) {
+    try access.change(nil) { () throws(PagerError) in
+      try know()
+      let full = Chunk.fullPageCount(pageByteCount)
+      let missing = byteCount - (writer.pointee.tail.index + 1) * Chunk.fullByteCount
+      let reserved = (pager.kept.reservation(of: self)?.pageCount ?? 0) * pageByteCount
+      guard missing > reserved else { return }
+      guard missing <= tree.longestRun / full * Chunk.fullByteCount else {
+        throw PagerError(
+          .invalidArgument, "so many bytes can't be reserved in one piece", path: engine.path,
+          expected: UInt64(tree.longestRun / full * Chunk.fullByteCount), found: UInt64(missing))
+      }
+      try reserve(byteCount: missing)
+    }
+  }
+
+  /// How many bytes the list can have without more room.
+  package var reservedByteCount: Int {
+    (pager.kept.reservation(of: self)?.pageCount ?? 0) * pageByteCount
+  }
+}

@@ -1,0 +1,207 @@
+internal import Pager
+
+/// How a reader gets a region's bytes.
+package enum ChunkReading: Sendable {
+  /// Mapped: no copy; the checksums are not looked at.
+  case mapped
+  /// Read and compared with their checksums.
+  case copied
+}
+
+/// A list's bytes as they were at one instant, side by side in memory, for as long as this is held.
+///
+/// Why `@unchecked Sendable`: nobody writes to what `bytes` shows.
+package final class ChunkReader: @unchecked Sendable {
+  /// Where the bytes come from.
+  private enum Source {
+    case mapping(ChunkMapping)
+    /// A single chunk in a window on the file.
+    case window(Pager, Extent)
+    case memory
+  }
+
+  /// All bytes.
+  package let bytes: UnsafeRawBufferPointer
+  /// Whether they are a copy.
+  package let isCopy: Bool
+  private let source: Source
+
+  fileprivate init(_ mapping: ChunkMapping, byteCount: Int) {
+    bytes = UnsafeRawBufferPointer(start: mapping.base, count: byteCount)
+    source = .mapping(mapping)
+    isCopy = false
+  }
+
+  /// - Parameter extent: held already.
+  fileprivate init(_ pager: Pager, _ extent: Extent, _ bytes: UnsafeRawBufferPointer) {
+    self.bytes = bytes
+    source = .window(pager, extent)
+    isCopy = false
+  }
+
+  /// - Parameter bytes: becomes this object's own.
+  fileprivate init(_ bytes: UnsafeMutableRawBufferPointer) {
+    self.bytes = UnsafeRawBufferPointer(bytes)
+    source = .memory
+    isCopy = true
+  }
+
+  deinit {
+    switch source {
+    case .mapping: break
+    case .window(let pager, let extent): pager.kept.release(CollectionOfOne(extent))
+    case .memory: bytes.deallocate()
+    }
+  }
+}
+
+extension ChunkList {
+  /// How many bytes a handle sees.
+  package func byteCount(_ access: TreeAccess) throws(DatabaseError) -> Int {
+    try access.read { (root) throws(PagerError) in
+      if let last = try tree.lastChunk(of: id, root: root) { return last.end }
+      let isThere = try ChunkKey.head(id).span.bytes.withUnsafeBytes { (key) throws(PagerError) in
+        try tree.withPayload(of: key, root: root) { _, _ in true }
+      }
+      guard isThere != nil else {
+        throw PagerError(.notFound, "the region was removed", path: engine.path)
+      }
+      return 0
+    }
+  }
+
+  /// The bytes that a handle sees now, to be read for as long as wanted.
+  package func reader(
+    _ access: TreeAccess, _ reading: ChunkReading
+  ) throws(DatabaseError) -> ChunkReader {
+    let before = layout.withLock { $0.version }
+    let stable = try converting { () throws(PagerError) in try access.stable() }
+    var isCurrent = before & 1 == 0 && layout.withLock { $0.version } == before
+    var mayMap = reading == .mapped
+    switch access.mode {
+    case .live: break
+    case .snapshot: isCurrent = false
+    // What a transaction has made may be gone, and in other hands, before the reader is.
+    case .transaction: mayMap = false
+    }
+    let count = try byteCount(stable)
+    return try stable.read { (root) throws(PagerError) in
+      if mayMap, count > 0, let reader = try map(count, root, isCurrent ? before : nil) {
+        return reader
+      }
+      return try copy(count, root)
+    }
+  }
+
+  /// A reader without a copy, where that is possible.
+  private func map(
+    _ count: Int, _ root: TreeRoot?, _ version: UInt64?
+  ) throws(PagerError) -> ChunkReader? {
+    let chunkCount = (count + Chunk.fullByteCount - 1) / Chunk.fullByteCount
+    if chunkCount == 1 { return try mapSingle(count, root) }
+    if let version {
+      let known = layout.withLock { $0.version == version ? $0.mapping : nil }
+      if let known, try known.extend(to: chunkCount, of: self, root: root) {
+        return ChunkReader(known, byteCount: count)
+      }
+    }
+    guard let new = ChunkMapping(pager, byteCount: count),
+      try new.extend(to: chunkCount, of: self, root: root)
+    else { return nil }
+    if let version {
+      layout.withLock { layout in
+        // Another reader may have been quicker; both are good.
+        if layout.version == version { layout.mapping = new }
+      }
+    }
+    return ChunkReader(new, byteCount: count)
+  }
+
+  private func mapSingle(_ count: Int, _ root: TreeRoot?) throws(PagerError) -> ChunkReader? {
+    var found: Extent?
+    try tree.forEachChunk(of: id, 0..<1, root: root) { chunk, _ in found = chunk.extent }
+    guard let extent = found else { return nil }
+    guard Int(extent.end) <= pager.allocator.pageCount else {
+      throw PagerError(
+        .corrupted, "a region lies beyond the end of the file", page: extent.first.rawValue)
+    }
+    let pieces = try pager.mappedPieces(of: extent, byteCount: count)
+    guard pieces.count == 1 else { return nil }
+    pager.kept.hold(CollectionOfOne(extent))
+    return ChunkReader(pager, extent, pieces[0])
+  }
+
+  private func copy(_ count: Int, _ root: TreeRoot?) throws(PagerError) -> ChunkReader {
+    let room = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 4096)
+    do throws(PagerError) {
+      try read(0..<count, root: root, into: room)
+      return ChunkReader(room)
+    } catch {
+      room.deallocate()
+      throw error
+    }
+  }
+
+  /// Copies bytes out, each chunk compared with its checksum.
+  ///
+  /// - Parameter range: must lie in the list.
+  private func read(
+    _ range: Range<Int>, root: TreeRoot?, into room: UnsafeMutableRawBufferPointer
+  ) throws(PagerError) {
+    guard !range.isEmpty else { return }
+    let first = range.lowerBound / Chunk.fullByteCount
+    let last = (range.upperBound - 1) / Chunk.fullByteCount
+    try tree.forEachChunk(of: id, first..<last + 1, root: root) {
+      (chunk, inline) throws(PagerError) in
+      let part = (chunk.start..<chunk.end).clamped(to: range)
+      let length = min(range.upperBound, chunk.start + Chunk.fullByteCount) - part.lowerBound
+      guard part.count == length else {
+        throw PagerError(.corrupted, "chunk \(chunk.index) of region \(id) is too short")
+      }
+      try withBytes(of: chunk, inline) { bytes in
+        UnsafeMutableRawBufferPointer(
+          rebasing: room[part.lowerBound - range.lowerBound..<part.upperBound - range.lowerBound]
+        ).copyMemory(
+          from: UnsafeRawBufferPointer(
+            rebasing: bytes[part.lowerBound - chunk.start..<part.upperBound - chunk.start]))
+      }
+    }
+  }
+
+  /// Copies bytes out, each chunk compared with its checksum.
+  ///
+  /// - Returns: as many bytes as there are in the range.
+  package func read(
+    _ range: Range<Int>, _ access: TreeAccess
+  ) throws(DatabaseError) -> [UInt8] {
+    let stable = try converting { () throws(PagerError) in try access.stable() }
+    let range = range.clamped(to: 0..<(try byteCount(stable)))
+    return try stable.read { (root) throws(PagerError) in
+      var failure: PagerError?
+      let bytes = [UInt8](unsafeUninitializedCapacity: range.count) { room, count in
+        do throws(PagerError) {
+          try read(range, root: root, into: UnsafeMutableRawBufferPointer(room))
+          count = range.count
+        } catch {
+          failure = error
+        }
+      }
+      if let failure { throw failure }
+      return bytes
+    }
+  }
+
+  /// Compares all bytes with their checksums.
+  package func verify(_ access: TreeAccess) throws(DatabaseError) {
+    let stable = try converting { () throws(PagerError) in try access.stable() }
+    let count = try byteCount(stable)
+    guard count > 0 else { return }
+    try stable.read { (root) throws(PagerError) in
+      let chunkCount = (count + Chunk.fullByteCount - 1) / Chunk.fullByteCount
+      try tree.forEachChunk(of: id, 0..<chunkCount, root: root) {
+        (chunk, inline) throws(PagerError) in
+        try withBytes(of: chunk, inline) { _ in }
+      }
+    }
+  }
+}

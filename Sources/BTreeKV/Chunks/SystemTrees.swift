@@ -1,0 +1,44 @@
+package import Pager
+
+// What the layers above reach of the engine: trees of the library's own, which have no names.
+
+extension Database {
+  /// A tree of the library's own, as it is now.
+  package func access(to id: TreeID) -> TreeAccess {
+    TreeAccess(engine, engine.tree(of: id), .live)
+  }
+
+  /// The list of a number.
+  package func chunkList(_ id: UInt64) -> ChunkList { engine.chunkList(id) }
+}
+
+extension Transaction {
+  /// A tree of the library's own, as the transaction sees it.
+  package func access(to id: TreeID) -> TreeAccess {
+    TreeAccess(state.engine, state.engine.tree(of: id), .transaction(state))
+  }
+
+  /// The list of a number.
+  package func chunkList(_ id: UInt64) -> ChunkList { state.engine.chunkList(id) }
+}
+
+extension Transaction {
+  /// A list that is not there yet.
+  package func newChunkList() throws(PagerError) -> ChunkList {
+    try state.check()
+    return state.engine.chunkList(try state.engine.newChunkListID())
+  }
+}
+
+extension Snapshot {
+  /// A tree of the library's own, at the snapshot's instant.
+  package func access(to id: TreeID) throws(DatabaseError) -> TreeAccess {
+    let engine = database.engine
+    let tree = engine.tree(of: id)
+    let root = try converting { () throws(PagerError) in try pin.root(of: tree) }
+    return TreeAccess(engine, tree, .snapshot(root, pin))
+  }
+
+  /// The list of a number.
+  package func chunkList(_ id: UInt64) -> ChunkList { database.engine.chunkList(id) }
+}

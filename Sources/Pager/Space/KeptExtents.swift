@@ -1,0 +1,116 @@
+/// Runs of pages that nobody else may have although no tree refers to them: what somebody reserved
+/// to grow into, and what was freed while somebody still reads it through a mapping.
+///
+/// None of them is part of a checkpoint: after a crash they are free.
+package final class KeptExtents: Sendable {
+  private struct State: Sendable {
+    var reservations: [ObjectIdentifier: Extent] = [:]
+    /// How many mappings show the run that begins with a page.
+    var holds: [PageID: Int] = [:]
+    /// Runs that are free once no mapping shows them.
+    var deferred: [PageID: Extent] = [:]
+  }
+
+  private let allocator: PageAllocator
+  private let state = Locked(State())
+
+  init(allocator: PageAllocator) { self.allocator = allocator }
+
+  // MARK: Reservations
+
+  /// Sets what an owner has reserved; nil for nothing.
+  ///
+  /// The pages are the caller's to give: allocated, or part of what was reserved before.
+  package func setReservation(_ extent: Extent?, of owner: AnyObject) {
+    state.withLock { $0.reservations[ObjectIdentifier(owner)] = extent }
+  }
+
+  /// What an owner has reserved.
+  package func reservation(of owner: AnyObject) -> Extent? {
+    state.withLock { $0.reservations[ObjectIdentifier(owner)] }
+  }
+
+  /// Takes the first pages of what an owner has reserved; nil when there are not so many.
+  package func takeReserved(_ pageCount: Int, of owner: AnyObject) -> Extent? {
+    state.withLock { state in
+      guard let extent = state.reservations[ObjectIdentifier(owner)],
+        extent.pageCount >= pageCount
+      else { return nil }
+      let rest = Extent(
+        first: PageID(extent.first.rawValue + UInt64(pageCount)),
+        pageCount: extent.pageCount - pageCount)
+      state.reservations[ObjectIdentifier(owner)] = rest.pageCount > 0 ? rest : nil
+      return Extent(first: extent.first, pageCount: pageCount)
+    }
+  }
+
+  /// Gives back what an owner has reserved.
+  package func endReservation(of owner: AnyObject) {
+    let extent = state.withLock { $0.reservations.removeValue(forKey: ObjectIdentifier(owner)) }
+    // What was reserved a moment ago can't fail to be given back.
+    if let extent { try? allocator.free(extent) }
+  }
+
+  /// Gives back everything that is reserved; true when there was anything.
+  @discardableResult
+  package func endAllReservations() -> Bool {
+    let extents = state.withLock { state in
+      defer { state.reservations.removeAll() }
+      return Array(state.reservations.values)
+    }
+    for extent in extents { try? allocator.free(extent) }
+    return !extents.isEmpty
+  }
+
+  // MARK: Mappings
+
+  /// Notes that a mapping shows runs which a pin of the caller keeps meanwhile.
+  package func hold(_ extents: some Sequence<Extent>) {
+    state.withLock { state in
+      for extent in extents { state.holds[extent.first, default: 0] += 1 }
+    }
+  }
+
+  /// Ends what `hold` began; what was freed meanwhile and nobody shows any more is given back.
+  package func release(_ extents: some Sequence<Extent>) {
+    let free = state.withLock { state in
+      var free: [Extent] = []
+      for extent in extents {
+        guard let count = state.holds[extent.first] else {
+          preconditionFailure("an extent is released that nobody holds")
+        }
+        state.holds[extent.first] = count == 1 ? nil : count - 1
+        if count == 1, let waiting = state.deferred.removeValue(forKey: extent.first) {
+          free.append(waiting)
+        }
+      }
+      return free
+    }
+    for extent in free { try? allocator.free(extent) }
+  }
+
+  /// Frees a run that neither a tree nor the log needs any more, now or when no mapping shows it.
+  func free(_ extent: Extent) throws(PagerError) {
+    let isHeld = state.withLock { state in
+      guard state.holds[extent.first] != nil else { return false }
+      state.deferred[extent.first] = extent
+      return true
+    }
+    if !isHeld { try allocator.free(extent) }
+  }
+
+  /// What is reserved, and what waits for mappings, for checks.
+  var all: (reserved: [Extent], deferred: [Extent]) {
+    state.withLock { (Array($0.reservations.values), Array($0.deferred.values)) }
+  }
+
+  /// How many pages are reserved, and how many wait for mappings.
+  package var pageCounts: (reserved: Int, deferred: Int) {
+    state.withLock { state in
+      (
+        state.reservations.values.reduce(0) { $0 + $1.pageCount },
+        state.deferred.values.reduce(0) { $0 + $1.pageCount }
+      )
+    }
+  }
+}

@@ -1,0 +1,68 @@
+public import BTreeKV
+internal import Pager
+
+/// Bytes under a name, of any number, that grow at their end and can be read in place.
+///
+/// Each call is a transaction of its own, durable as was asked when it returns; `Transaction.region(_:)`
+/// gives the region as part of a larger one. A handle stays good when the region is renamed; once it is
+/// removed, calls throw `.notFound`. Any number of threads may use one.
+///
+/// ```swift
+/// let region = try database.region("log")
+/// try region.append("first line\n")
+/// let text = try region.read(0..<5)
+/// assert(text == Array("first".utf8))
+/// ```
+public struct Region: WritableRegion, Sendable {
+  /// How the handle reaches the region.
+  public let access: RegionAccess
+  // Keeps the file open.
+  private let database: Database
+
+  init(_ database: Database, _ id: UInt64) {
+    self.database = database
+    access = RegionAccess(database.chunkList(id), database.access(to: .chunks))
+  }
+
+  /// The region as a transaction of its database sees it.
+  ///
+  /// - Parameter transaction: one of the same `Database` that is under way.
+  @_lifetime(borrow transaction)
+  public func access(in transaction: borrowing Transaction) -> TransactionRegion {
+    TransactionRegion(transaction.chunkList(access.list.id), transaction.access(to: .chunks))
+  }
+}
+
+/// A region as a transaction sees it; it can't outlive the transaction.
+public struct TransactionRegion: ~Escapable, WritableRegion {
+  /// How the handle reaches the region.
+  public let access: RegionAccess
+
+  @_lifetime(immortal)
+  init(_ list: ChunkList, _ chunks: TreeAccess) { access = RegionAccess(list, chunks) }
+}
+
+/// A region at a snapshot's instant.
+public struct SnapshotRegion: ReadableRegion, Sendable {
+  /// How the handle reaches the region.
+  public let access: RegionAccess
+  private let snapshot: Snapshot
+
+  init(_ snapshot: Snapshot, _ list: ChunkList, _ chunks: TreeAccess) {
+    self.snapshot = snapshot
+    access = RegionAccess(list, chunks)
+  }
+}
+
+/// How a handle reaches its region.
+///
+/// There is nothing in it for users.
+public final class RegionAccess: Sendable {
+  let list: ChunkList
+  let chunks: TreeAccess
+
+  init(_ list: ChunkList, _ chunks: TreeAccess) {
+    self.list = list
+    self.chunks = chunks
+  }
+}
