@@ -29,7 +29,7 @@ let package = Package(
     .target(name: "BTreeKV", dependencies: ["Pager"], swiftSettings: settings + latchSettings),
     // The only one that imports Foundation.
     .target(name: "BTreeKVCodable", dependencies: ["BTreeKV"], swiftSettings: settings),
-    .executableTarget(name: "kvtool", dependencies: ["BTreeKV"], swiftSettings: settings),
+    .executableTarget(name: "kvtool", dependencies: ["BTreeKV", "Regions"], swiftSettings: settings),
     .executableTarget(
       name: "Demo", dependencies: ["BTreeKV"], path: "Demo", swiftSettings: settings),
     .target(name: "Regions", dependencies: ["BTreeKV", "Pager"], swiftSettings: settings),
@@ -62,9 +62,9 @@ let package = Package(
       name: "CrashTests", dependencies: ["Pager", "BTreeKV", "CrashSupport", "TestSupport"],
       path: "Tests/CrashTests", swiftSettings: settings + latchSettings),
     .testTarget(
-      name: "HouseTests", dependencies: ["BTreeKV", "Pager"], swiftSettings: settings),
+      name: "HouseTests", dependencies: ["BTreeKV", "Pager", "Regions"], swiftSettings: settings),
     .testTarget(
-      name: "ToolTests", dependencies: ["BTreeKV", "kvtool", "Demo", "TestSupport"],
+      name: "ToolTests", dependencies: ["BTreeKV", "Regions", "kvtool", "Demo", "TestSupport"],
       swiftSettings: settings),
   ],
   swiftLanguageModes: [.v6]

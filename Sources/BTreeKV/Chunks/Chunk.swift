@@ -115,8 +115,17 @@ enum ChunkKey {
       UInt64(bigEndian: key.loadUnaligned(fromByteOffset: 0, as: UInt64.self)) == list
     else { return nil }
     let index = UInt64(bigEndian: key.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
-    return index < 1 << 47 ? Int(index) : nil
+    // So that no offset in bytes overflows.
+    return index < 1 << 46 ? Int(index) : nil
   }
+
+  /// The number of the list that a key of at least 8 bytes is about.
+  static func list(_ key: UnsafeRawBufferPointer) -> UInt64 {
+    UInt64(bigEndian: key.loadUnaligned(as: UInt64.self))
+  }
+
+  /// Whether a list may have the number.
+  static func isList(_ id: UInt64) -> Bool { id > 0 && id < 1 << 62 }
 }
 
 // MARK: Reading the tree of chunks

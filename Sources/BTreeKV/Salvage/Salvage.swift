@@ -13,7 +13,7 @@ final class Salvage {
   private var how = SalvageProgress()
   /// How many bytes of large values may still be copied: forged references may name the same bytes
   /// again and again.
-  private var valueBudget: Int
+  var valueBudget: Int
 
   init(_ file: DamagedFile, into database: Database, progress: ((SalvageProgress) -> Void)?) {
     self.file = file
@@ -29,6 +29,7 @@ final class Salvage {
     try walkTrees()
     if !lost.isEmpty { try scan() }
     try applyLog()
+    try restoreRegions()
     try store.finish(&report)
     report.notes += file.notes
     how.pagesRead = how.pagesTotal
@@ -74,6 +75,8 @@ final class Salvage {
     switch tree {
     case .main: "the main tree"
     case .catalogue: "the catalogue of trees"
+    case .chunks: "the tree of chunks"
+    case .regions: "the tree of the regions' names"
     default: "tree \(tree.rawValue)"
     }
   }
@@ -200,6 +203,11 @@ final class Salvage {
     isLarge: Bool, _ place: @autoclosure () -> String
   ) throws(DatabaseError) -> Bool {
     do throws(DatabaseError) {
+      if tree == .chunks {
+        // The log may name the same pages again and again, so bytes are copied at the end.
+        try store.insertChunk(key, payload, isLarge: isLarge)
+        return true
+      }
       if !isLarge {
         try store.insert(tree, key, payload)
         return true
