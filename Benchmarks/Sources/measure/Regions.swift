@@ -61,7 +61,7 @@ private func randomSum(_ bytes: UnsafeRawBufferPointer, count: Int) -> UInt64 {
 }
 
 /// 1 GiB in pieces of 64 KiB: appended, flushed, read.
-private func measureLongRegion(_ path: String) throws {
+func measureLongRegion(_ path: String) throws {
   let byteCount = 1 << 30
   let piece = [UInt8](unsafeUninitializedCapacity: 64 << 10) { room, count in
     for index in 0..<room.count { room[index] = UInt8(truncatingIfNeeded: key(index)) }
@@ -136,7 +136,7 @@ private func measureLongRegion(_ path: String) throws {
 }
 
 /// Appends of 100 bytes.
-private func measureShortAppends(_ path: String) throws {
+func measureShortAppends(_ path: String) throws {
   var rates: [Double] = []
   let bytes = [UInt8](repeating: 7, count: 100)
   for durability in [Database.Durability.none, .flush] {
@@ -155,7 +155,7 @@ private func measureShortAppends(_ path: String) throws {
 }
 
 /// Many regions of 100 bytes.
-private func measureManyRegions(_ path: String) throws {
+func measureManyRegions(_ path: String) throws {
   let count = 10_000
   let bytes = [UInt8](repeating: 7, count: 100)
   let database = try create(path, .flush)
@@ -179,7 +179,7 @@ private func measureManyRegions(_ path: String) throws {
 }
 
 /// Two regions that grow in turn to 256 MiB.
-private func measureTwoRegions(_ path: String) throws {
+func measureTwoRegions(_ path: String) throws {
   let byteCount = 256 << 20
   let piece = [UInt8](repeating: 7, count: 256 << 10)
   let database = try create(path, .flush)
@@ -199,12 +199,4 @@ private func measureTwoRegions(_ path: String) throws {
       "allocated_share": Double(status.st_blocks) * 512 / Double(2 * byteCount),
     ])
   try database.close()
-}
-
-/// All that regions promise.
-func measureRegions(_ path: String) throws {
-  try measureLongRegion(path)
-  try measureShortAppends(path)
-  try measureManyRegions(path)
-  try measureTwoRegions(path)
 }
