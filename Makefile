@@ -29,16 +29,18 @@ demo:
 format:
 	$(SWIFT) format --in-place --recursive $(SWIFT_SOURCES)
 
-# Every public declaration's documentation must compile; the pages are in .build/docs/BTreeKV
-# and .build/docs/BTreeKVCodable.
+# Every public declaration's documentation must compile; the pages are in .build/docs, in a folder
+# a module.
 docs:
 ifeq ($(DOCC),)
 	@echo "docs: skipped, this toolchain has no docc"
 else
-	$(SWIFT) build --target BTreeKVCodable -Xswiftc -emit-symbol-graph \
-	  -Xswiftc -emit-symbol-graph-dir -Xswiftc $(SYMBOL_GRAPHS)/all \
-	  --scratch-path .build-docs
-	set -e; for module in BTreeKV BTreeKVCodable; do \
+	set -e; for target in BTreeKVCodable Regions; do \
+	  $(SWIFT) build --target $$target -Xswiftc -emit-symbol-graph \
+	    -Xswiftc -emit-symbol-graph-dir -Xswiftc $(SYMBOL_GRAPHS)/all \
+	    --scratch-path .build-docs; \
+	done
+	set -e; for module in BTreeKV BTreeKVCodable Regions; do \
 	  rm -rf $(SYMBOL_GRAPHS)/$$module; mkdir -p $(SYMBOL_GRAPHS)/$$module .build/docs; \
 	  cp $(SYMBOL_GRAPHS)/all/$$module.symbols.json $(SYMBOL_GRAPHS)/$$module/; \
 	  for graph in $(SYMBOL_GRAPHS)/all/$$module@*.symbols.json; do \

@@ -29,7 +29,8 @@ let package = Package(
     .target(name: "BTreeKV", dependencies: ["Pager"], swiftSettings: settings + latchSettings),
     // The only one that imports Foundation.
     .target(name: "BTreeKVCodable", dependencies: ["BTreeKV"], swiftSettings: settings),
-    .executableTarget(name: "kvtool", dependencies: ["BTreeKV", "Regions"], swiftSettings: settings),
+    .executableTarget(
+      name: "kvtool", dependencies: ["BTreeKV", "Regions"], swiftSettings: settings),
     .executableTarget(
       name: "Demo", dependencies: ["BTreeKV"], path: "Demo", swiftSettings: settings),
     .target(name: "Regions", dependencies: ["BTreeKV", "Pager"], swiftSettings: settings),
