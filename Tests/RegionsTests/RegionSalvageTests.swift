@@ -196,6 +196,45 @@ import Testing
     #expect(report.lossCount == 4, "\(report.losses)")
   }
 
+  /// Where the root of the tree of chunks is gone, its leaves are known by what they hold.
+  @Test func leavesWithoutARoot() throws {
+    var random = SeededRandom(seed: runSeed)
+    let storage = try MemoryStorage()
+    var options = Database.Options()
+    options.pageSize = Self.page
+    let database = try openDatabase(in: storage, options, hasBackgroundThreads: false)
+    // Keys and values that are like those of chunks, of a region that is not there.
+    let pairs = try database.tree("pairs", of: CompositeKey<UInt64, UInt64>.self, [UInt8].self)
+    for index in 0..<200 as Range<UInt64> {
+      try pairs.insert(CompositeKey(1000, index), random.bytes(2000))
+    }
+    var model: [String: [UInt8]] = [:]
+    for name in ["a", "b", "c"] {
+      model[name] = random.bytes(60 * Self.chunk + random.below(1000))
+      try database.region(name).append(model[name] ?? [])
+    }
+    try database.checkpoint()
+    try database.close()
+    var bytes = storage.copyOfContents()
+    let file = try DamagedFile(MemoryStorage(contents: bytes), identifier: nil)
+    var count = 0
+    for tree in try #require(file.trees()) where tree.root.height == 2 {
+      count += 1
+      let start = Int(tree.root.page.id.rawValue) * Self.page
+      for index in start..<start + 64 { bytes[index] ^= 0x55 }
+    }
+    #expect(count == 2)
+    let (report, regions) = try salvaged(bytes, "seed \(runSeed)")
+    #expect(report.lossCount == 2, "\(report.losses)")
+    #expect(regions.count == 3)
+    for (name, bytes) in model {
+      let isEqual = regions[name] == bytes
+      #expect(isEqual, "seed \(runSeed): region \(name)")
+    }
+    // The empty tree keeps its name.
+    #expect(report.salvagedCount == 200 && report.entryCount == 200 && report.treeCount == 2)
+  }
+
   /// Pages of trees and of chunks, damaged at random: every byte that is found is the right one.
   @Test(arguments: 1...6 as ClosedRange<UInt64>) func damagedPages(seed: UInt64) throws {
     var random = SeededRandom(seed: seed &* 31 &+ runSeed)

@@ -32,6 +32,40 @@ extension Salvage {
     return names
   }
 
+  /// The numbers of the regions whose names were reached.
+  func knownRegions() throws(DatabaseError) -> Set<UInt64> {
+    var ids: Set<UInt64> = []
+    try store.forEachEntry(of: .regions) { (_, value) throws(DatabaseError) in
+      guard value.count == 8 else { return }
+      ids.insert(value.withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) })
+    }
+    return ids
+  }
+
+  /// Whether a leaf that no tree reached is one of the tree of chunks: all its entries are chunks and
+  /// heads of these regions, and at least one is a chunk in pages of its own.
+  func holdsChunks(_ node: Node, of regions: Set<UInt64>) -> Bool {
+    guard !regions.isEmpty else { return false }
+    entries.removeAll()
+    entries.append(node, 0..<node.count, pageByteCount: file.pageByteCount)
+    var hasChunk = false
+    for index in 0..<entries.count {
+      let entry = entries.entries[index]
+      let fits = entries.key(index).withUnsafeBytes { key in
+        guard key.count >= 8, regions.contains(ChunkKey.list(key)) else { return false }
+        if key.count == 8 { return entry.payload.isEmpty && !entry.isLarge }
+        guard let index = ChunkKey.index(key, of: ChunkKey.list(key)) else { return false }
+        guard entry.isLarge else { return index == 0 }
+        hasChunk = true
+        return Chunk(
+          index: index, payload: entry.payload, isLarge: true, pageByteCount: file.pageByteCount)
+          != nil
+      }
+      if !fits { return false }
+    }
+    return hasChunk
+  }
+
   /// The bytes of a chunk; nil when they are damaged.
   fileprivate func bytes(_ chunk: Chunk, _ payload: UnsafeRawBufferPointer) -> [UInt8]? {
     guard let extent = chunk.extent else { return Array(payload) }

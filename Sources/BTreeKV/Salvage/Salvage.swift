@@ -8,7 +8,9 @@ final class Salvage {
   /// What could not be reached.
   var lost = LostRanges()
   private var reached = PageSet()
-  private let entries = EntryList()
+  /// Whether pages of the tree of chunks could not be reached.
+  private var isChunkTreeTorn = false
+  let entries = EntryList()
   private let progress: ((SalvageProgress) -> Void)?
   private var how = SalvageProgress()
   /// How many bytes of large values may still be copied: forged references may name the same bytes
@@ -98,6 +100,7 @@ final class Salvage {
         "page \(page.id), \(what) of \(name(tree)): \(problem) "
           + "(keys from \(describe(lower)) to \(describe(upper)))")
       lost.add(lower, upper)
+      if tree == .chunks { isChunkTreeTorn = true }
       return 0
     }
     report.reachedPageCount += 1
@@ -149,7 +152,7 @@ final class Salvage {
     return "X'" + digits.joined() + "'" + (key.count > 64 ? "…" : "")
   }
 
-  private func takeLeaf(
+  func takeLeaf(
     _ node: Node, _ page: PageID,
     _ take: (EntryList.Entry, UnsafeRawBufferPointer) throws(DatabaseError) -> Void
   ) throws(DatabaseError) {
@@ -166,6 +169,7 @@ final class Salvage {
   private func scan() throws(DatabaseError) {
     how.pagesTotal += file.pageCount
     let isUsed = file.usedPages()
+    let regions = isChunkTreeTorn ? try knownRegions() : []
     let copy = UnsafeMutableRawBufferPointer.allocate(
       byteCount: file.pageByteCount, alignment: 8)
     defer { copy.deallocate() }
@@ -180,11 +184,12 @@ final class Salvage {
       let node = Node(base)
       // What is younger than the checkpoint is not part of it.
       if let newest = file.newestEpoch, newest < node.epoch { continue }
+      let tree = holdsChunks(node, of: regions) ? TreeID.chunks : SalvageStore.scanned
       var isOfUse = false
       try takeLeaf(node, id) { (entry, key) throws(DatabaseError) in
         guard lost.contains(key), try store.isYounger(node.epoch, key) else { return }
         guard
-          try put(SalvageStore.scanned, key, entry.payload, isLarge: entry.isLarge, "page \(id)")
+          try put(tree, key, entry.payload, isLarge: entry.isLarge, "page \(id)")
         else { return }
         try store.note(node.epoch, key)
         isOfUse = true
