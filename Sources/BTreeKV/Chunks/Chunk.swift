@@ -147,12 +147,18 @@ extension Tree {
       let end = target.withUnsafeBytes { cursor.lowerBound($0).index }
       if end > 0 {
         let entry = cursor.entry(end - 1)
-        guard let index = ChunkKey.index(entry.key, of: list) else { return nil }
-        guard
+        guard entry.key.count >= 8, ChunkKey.list(entry.key) == list else { return nil }
+        if entry.key.count == 8 { return nil }
+        // The chunks before it lie in the file: a made-up index must not ask for all memory.
+        guard let index = ChunkKey.index(entry.key, of: list),
+          index * Chunk.fullByteCount <= pager.allocator.pageCount * pageByteCount,
           let chunk = Chunk(
             index: index, payload: entry.payload, isLarge: entry.isLarge,
             pageByteCount: pageByteCount)
-        else { throw damage(list, index) }
+        else {
+          throw PagerError(
+            .corrupted, "what the file says of the last chunk of region \(list) makes no sense")
+        }
         return chunk
       }
       guard let fence = cursor.lowerFence else { return nil }
