@@ -39,6 +39,8 @@ import Testing
     #expect(errorCode { _ = try database.removeRegion("bad") } == .corrupted)
     #expect(errorCode { _ = try database.regionNames() } == .corrupted)
     #expect(try database.region("good").readAll() == Array("bytes".utf8))
+    let problems = try database.verify().problems
+    #expect(problems == ["what the file says of the region \"bad\" makes no sense"])
     try database.close()
   }
 
@@ -66,6 +68,7 @@ import Testing
       #expect(errorCode { _ = try region.append("x") } == .corrupted)
       #expect(errorCode { _ = try region.truncate(to: 0) } == .corrupted)
     }
+    #expect(try !database.verify().isSound)
     #expect(try database.removeRegion("bad"))
     try database.region("bad").append("anew")
     #expect(try database.region("bad").readAll() == Array("anew".utf8))
@@ -81,7 +84,45 @@ import Testing
     try insert(key, [1], into: .chunks, of: database)
     #expect(errorCode { _ = try region.count } == .corrupted)
     #expect(errorCode { _ = try region.readAll() } == .corrupted)
+    #expect(try database.verify().problems == ["a key in the tree of chunks makes no sense"])
     #expect(try database.removeRegion("bad"))
+    try database.close()
+  }
+
+  @Test func verifyFindsWhatIsMissing() throws {
+    let database = try open()
+    for name in ["a", "b", "c"] {
+      try database.region(name).append([UInt8](repeating: 1, count: 200_000))
+    }
+    try requireSound(database, "before")
+    let ids = try ["a", "b", "c"].map {
+      try #require(try database.existingRegion($0)).access.list.id
+    }
+    func remove(_ key: [UInt8], from tree: TreeID) throws {
+      try key.withBytes { (key) throws(DatabaseError) in
+        _ = try database.access(to: tree).remove(key, nil)
+      }
+    }
+    try remove(bigEndian(ids[0]) + bigEndian(1), from: .chunks)
+    #expect(
+      try database.verify().problems == [
+        "bytes are missing in front of chunk 2 of region \(ids[0])"
+      ])
+    #expect(try database.removeRegion("a"))
+    try requireSound(database, "without a")
+    try remove(Array("b".utf8), from: .regions)
+    #expect(try database.verify().problems == ["region \(ids[1]) has no name"])
+    let record = withUnsafeBytes(of: ids[2].littleEndian) { Array($0) }
+    try insert(Array("d".utf8), record, into: .regions, of: database)
+    #expect(
+      try database.verify().problems == [
+        "region \(ids[2]) has two names, \"d\" is one", "region \(ids[1]) has no name",
+      ])
+    try remove(Array("c".utf8), from: .regions)
+    try remove(bigEndian(ids[2]), from: .chunks)
+    let problems = try database.verify().problems
+    #expect(problems.contains("region \(ids[2]) has chunks but no head"))
+    #expect(problems.contains("region \(ids[2]), \"d\", is not in the tree of chunks"))
     try database.close()
   }
 }
