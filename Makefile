@@ -35,12 +35,12 @@ docs:
 ifeq ($(DOCC),)
 	@echo "docs: skipped, this toolchain has no docc"
 else
-	set -e; for target in BTreeKVCodable Vectors; do \
+	set -e; for target in BTreeKVCodable Regions Vectors; do \
 	  $(SWIFT) build --target $$target -Xswiftc -emit-symbol-graph \
 	    -Xswiftc -emit-symbol-graph-dir -Xswiftc $(SYMBOL_GRAPHS)/all \
 	    --scratch-path .build-docs; \
 	done
-	set -e; for module in BTreeKV BTreeKVCodable Vectors; do \
+	set -e; for module in BTreeKV BTreeKVCodable Regions Vectors; do \
 	  rm -rf $(SYMBOL_GRAPHS)/$$module; mkdir -p $(SYMBOL_GRAPHS)/$$module .build/docs; \
 	  cp $(SYMBOL_GRAPHS)/all/$$module.symbols.json $(SYMBOL_GRAPHS)/$$module/; \
 	  for graph in $(SYMBOL_GRAPHS)/all/$$module@*.symbols.json; do \

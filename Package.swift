@@ -31,7 +31,8 @@ let package = Package(
     // The only one that imports Foundation.
     .target(name: "BTreeKVCodable", dependencies: ["BTreeKV"], swiftSettings: settings),
     .target(name: "Vectors", swiftSettings: settings),
-    .executableTarget(name: "kvtool", dependencies: ["BTreeKV"], swiftSettings: settings),
+    .executableTarget(
+      name: "kvtool", dependencies: ["BTreeKV", "Regions"], swiftSettings: settings),
     .executableTarget(
       name: "Demo", dependencies: ["BTreeKV"], path: "Demo", swiftSettings: settings),
     .target(name: "Regions", dependencies: ["BTreeKV", "Pager"], swiftSettings: settings),
@@ -70,9 +71,10 @@ let package = Package(
       name: "VectorsTests", dependencies: ["Vectors", "TestSupport"], exclude: ["Fixtures"],
       swiftSettings: settings),
     .testTarget(
-      name: "HouseTests", dependencies: ["BTreeKV", "Pager", "Vectors"], swiftSettings: settings),
+      name: "HouseTests", dependencies: ["BTreeKV", "Pager", "Regions", "Vectors"],
+      swiftSettings: settings),
     .testTarget(
-      name: "ToolTests", dependencies: ["BTreeKV", "kvtool", "Demo", "TestSupport"],
+      name: "ToolTests", dependencies: ["BTreeKV", "Regions", "kvtool", "Demo", "TestSupport"],
       swiftSettings: settings),
   ],
   swiftLanguageModes: [.v6]

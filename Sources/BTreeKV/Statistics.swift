@@ -16,6 +16,8 @@ public struct Statistics: Sendable {
   public var entryCount = 0
   /// How many named trees there are.
   public var treeCount = 0
+  /// How many regions there are.
+  public var regionCount = 0
   /// How many levels of pages the highest tree has.
   public var height = 0
   /// How many pages hold entries.
@@ -28,6 +30,11 @@ public struct Statistics: Sendable {
   public var valueExtentPageCount = 0
   /// How many pages of the file nobody uses.
   public var freePageCount = 0
+  /// How many pages are reserved for regions to grow into; a restart frees them.
+  public var reservedPageCount = 0
+  /// How many pages belong to nothing any more and are kept only because a reader of a region still
+  /// shows them.
+  public var mappedPageCount = 0
   /// The budget for pages in memory, in bytes.
   public var cacheByteCount = 0
   /// How many pages are in memory.
@@ -123,6 +130,8 @@ extension Database {
       statistics.entryCount = pager.root(of: pager.mainTree, at: snapshot.epoch).count
       let catalogue = pager.root(of: engine.catalogue.descriptor, at: snapshot.epoch)
       statistics.treeCount = catalogue.count
+      let regions = engine.tree(of: .regions).descriptor
+      statistics.regionCount = pager.root(of: regions, at: snapshot.epoch).count
       fillIn(&statistics)
       statistics.snapshots = engine.snapshots.ages.compactMap { epoch, seconds in
         epoch == snapshot.epoch && seconds < 0.001
@@ -140,6 +149,8 @@ extension Database {
     statistics.formatVersion = pager.formatVersion
     statistics.fileIdentifier = pager.fileIdentifier
     statistics.freePageCount = pager.allocator.freePageCount
+    let kept = pager.kept.pageCounts
+    (statistics.reservedPageCount, statistics.mappedPageCount) = (kept.reserved, kept.deferred)
     statistics.cacheByteCount = pager.options.cacheByteCount
     statistics.residentPageCount = pager.pool.residentPageCount
     statistics.checkpointNumber = Int(pager.checkpointNumber)

@@ -55,7 +55,7 @@ extension Database {
 /// One verification under way.
 ///
 /// Nothing changes meanwhile.
-private struct Verification {
+struct Verification {
   let engine: Engine
   var tree: Tree
   let pager: Pager
@@ -79,6 +79,7 @@ private struct Verification {
       try checkTree(pager.publishedRoot(of: tree.descriptor))
     }
     try checkCatalogue()
+    try checkRegions()
     // Without every page of the tree, what is in use can't be known.
     if report.isSound {
       for problem in pager.spaceProblems(treePages: reached) { report.note(problem) }

@@ -19,11 +19,12 @@ struct RegionCatalogue: WritableTree {
   }
 
   private func number(_ bytes: [UInt8], of name: String) throws(DatabaseError) -> UInt64 {
-    guard bytes.count == 8 else {
+    let id = bytes.count == 8 ? bytes.withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) } : 0
+    guard id > 0, id < 1 << 62 else {
       throw DatabaseError(
         PagerError(.corrupted, "what the file says of the region \"\(name)\" makes no sense"))
     }
-    return bytes.withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) }
+    return id
   }
 
   /// The names in order, with their numbers.

@@ -62,6 +62,13 @@ struct Arguments {
   /// The whole number given with an option.
   func number(_ name: String, in range: ClosedRange<Int>) throws(Failure) -> Int? {
     guard let word = options[name] else { return nil }
+    return try Self.number(word, of: name, in: range)
+  }
+
+  /// The whole number that a word is.
+  static func number(
+    _ word: Word, of name: String, in range: ClosedRange<Int>
+  ) throws(Failure) -> Int {
     let digits = UInt8(ascii: "0")...UInt8(ascii: "9")
     guard word.bytes.allSatisfy({ digits ~= $0 }), let number = Int(word.text),
       range.contains(number)

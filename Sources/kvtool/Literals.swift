@@ -37,10 +37,10 @@ enum Literal {
     return bytes
   }
 
-  /// The name of a tree, which is text.
-  static func name(of word: Word) throws(Failure) -> String {
+  /// The name of a tree or of a region, which is text.
+  static func name(of word: Word, what: String = "tree") throws(Failure) -> String {
     guard let name = String(validating: try bytes(of: word), as: UTF8.self), !name.isEmpty else {
-      throw .usage("the name of a tree is some text in UTF-8; \(quoted(word)) is not")
+      throw .usage("the name of a \(what) is some text in UTF-8; \(quoted(word)) is not")
     }
     return name
   }

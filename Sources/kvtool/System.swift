@@ -99,6 +99,28 @@ enum System {
     return (chunk.count, errorNumber)
   }
 
+  /// Opens a file.
+  ///
+  /// - Returns: its descriptor, and the error number, or 0.
+  static func openForReading(_ path: String) -> (descriptor: Int32, errorNumber: Int32) {
+    while true {
+      let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+      if descriptor >= 0 { return (descriptor, 0) }
+      if errno != EINTR { return (-1, errno) }
+    }
+  }
+
+  static func close(_ descriptor: Int32) {
+    // Nothing was written through it.
+    #if canImport(Glibc)
+      _ = Glibc.close(descriptor)
+    #elseif canImport(Musl)
+      _ = Musl.close(descriptor)
+    #else
+      _ = Darwin.close(descriptor)
+    #endif
+  }
+
   /// Lets a write into a closed pipe return an error in place of ending the process, so that the
   /// database is closed properly when `head` has seen enough.
   static func ignoreBrokenPipes() {

@@ -1,5 +1,6 @@
 import BTreeKV
 import Foundation
+import Regions
 import Testing
 
 /// `docs/FILE-FORMAT.md` is what files are: each number of its tables is looked for in a file.
@@ -26,6 +27,8 @@ import Testing
       "table of trees": ["next id", "tree count", "trees"],
       "tree in the table": ["id", "height", "root page", "root epoch", "entry count"],
       "catalogue record": ["tree id", "type tag"],
+      "region record": ["region number"],
+      "chunk key": ["region", "index"],
       "page header": ["checksum", "page id", "epoch", "kind", "level"],
       "tree page": ["prefix length", "count", "heap start", "garbage", "hints", "slots"],
       "slot": ["cell offset", "key length", "value length", "head"],
@@ -77,6 +80,7 @@ import Testing
     let users = try database.tree("users")
     for index in 0..<300 { try users.insert("user \(index)", "name \(index)") }
     _ = try database.tree("empty")
+    let regions = try makeRegions(in: database)
     let identifier = try database.statistics().fileIdentifier
     try database.close()
     let file = Array(try Data(contentsOf: URL(filePath: path)))
@@ -93,15 +97,41 @@ import Testing
     let sorted = content.keys.sorted { $0.lexicographicallyPrecedes($1) }
     #expect(reader.entries.map(\.key) == sorted)
     #expect(reader.entries.allSatisfy { content[$0.key] == $0.value })
-    try expectNamedTrees(&reader)
+    let roots = try reader.readTable()
+    #expect(roots.map(\.id) == [1, 2, 3, 16])
+    try expectNamedTrees(&reader, catalogue: roots[0], users: roots[3])
+    #expect(try reader.regions(chunks: roots[1], names: roots[2]) == regions)
     try expectFreeMap(reader)
   }
 
+  /// Regions of all sorts: in a leaf, in a few pages, in many chunks; grown, changed and cut.
+  private func makeRegions(in database: Database) throws -> [String: [UInt8]] {
+    var model: [String: [UInt8]] = [:]
+    for (name, count) in [
+      ("empty", 0), ("leaf", 9), ("pages", 20_000), ("chunk", 65536), ("chunks", 300_001),
+    ] {
+      let bytes = (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 13 &+ $0 >> 9) }
+      let region = try database.region(name)
+      for start in stride(from: 0, to: count, by: 7000) {
+        try region.append(bytes[start..<min(count, start + 7000)])
+      }
+      model[name] = bytes
+    }
+    try database.region("chunks").write([1, 2, 3], at: 65535)
+    model["chunks"]?.replaceSubrange(65535..<65538, with: [1, 2, 3])
+    try database.region("cut").append([UInt8](repeating: 5, count: 200_000))
+    try database.region("cut").truncate(to: 131_073)
+    model["cut"] = [UInt8](repeating: 5, count: 131_073)
+    try database.region("gone").append([UInt8](repeating: 6, count: 70_000))
+    try database.removeRegion("gone")
+    return model
+  }
+
   /// The table of trees leads to the catalogue, and that to the trees.
-  private func expectNamedTrees(_ reader: inout ForeignReader) throws {
-    let roots = try reader.readTable()
-    #expect(roots.map(\.id) == [1, 16])
-    let catalogue = try reader.entries(of: roots[0])
+  private func expectNamedTrees(
+    _ reader: inout ForeignReader, catalogue: ForeignReader.Root, users: ForeignReader.Root
+  ) throws {
+    let catalogue = try reader.entries(of: catalogue)
     #expect(catalogue.map { String(decoding: $0.key, as: UTF8.self) } == ["empty", "users"])
     let ids = try catalogue.map {
       try document.number("tree id", of: "catalogue record", in: $0.value)
@@ -109,7 +139,7 @@ import Testing
     #expect(ids == [17, 16])
     let tag = try #require(document.sections["catalogue record"]?["type tag"]?.offset)
     #expect(catalogue.allSatisfy { $0.value.count == tag })
-    let users = try reader.entries(of: roots[1])
+    let users = try reader.entries(of: users)
     #expect(users.count == 300)
     #expect(users.allSatisfy { Array("name".utf8) + $0.key.dropFirst(4) == $0.value })
   }

@@ -1,5 +1,6 @@
 import BTreeKV
 import Foundation
+import Regions
 import Testing
 
 /// The README's example is this file's example, and it does what the README says.
@@ -15,6 +16,8 @@ import Testing
   @Test func exampleRuns() throws { try withPath(bytesExample) }
 
   @Test func typedExampleRuns() throws { try withPath(typedExample) }
+
+  @Test func regionsExampleRuns() throws { try withPath(regionsExample) }
 
   private func bytesExample(_ path: String) throws {
     let database = try Database.open(path)
@@ -66,16 +69,43 @@ import Testing
     #expect(hers == 1)
   }
 
+  private func regionsExample(_ path: String) throws {
+    let database = try Database.open(path)
+    let prices = try database.region("prices")
+    try prices.append([1.5, 2.5, 4].span.bytes)
+
+    // In place, and unchanged for as long as it is held.
+    let reader = try prices.reader()
+    let total = reader.values(of: Double.self)[0] + reader.values(of: Double.self)[2]
+
+    // Bytes and entries in one commit.
+    try database.write { transaction in
+      try transaction.region("prices").append([8.0].span.bytes)
+      try transaction.insert("last", "8")
+    }
+    let count = try prices.count  // 32; the reader still has 24
+    try prices.truncate(to: 8)
+    try database.renameRegion("prices", to: "old prices")
+
+    #expect(total == 5.5)
+    #expect(count == 32)
+    #expect(reader.count == 24)
+    #expect(reader.values(of: Double.self)[1] == 2.5)
+    #expect(try prices.count == 8)
+    #expect(try database.regionNames() == ["old prices"])
+    try database.close()
+  }
+
   @Test func examplesAreTheReadmes() throws {
     let readme = try String(
       contentsOf: StyleTests.root.appending(path: "README.md"), encoding: .utf8)
     let own = DocumentationTests.essence(
       of: try String(contentsOf: URL(filePath: #filePath), encoding: .utf8))
     let parts = readme.components(separatedBy: "```swift\n")
-    #expect(parts.count > 2)
+    #expect(parts.count > 3)
     for part in parts.dropFirst() {
       let block = try #require(part.components(separatedBy: "```").first)
-      let code = block.replacing("import BTreeKV\n", with: "")
+      let code = block.replacing(/import [A-Za-z]+\n/, with: "")
       let isRun = own.contains(DocumentationTests.essence(of: code))
       #expect(isRun, "not run by this test: \(code)")
     }

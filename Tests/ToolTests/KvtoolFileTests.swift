@@ -8,6 +8,9 @@ import Testing
     ["lookup", "a"], ["insert", "a", "1"], ["remove", "a"], ["above", "a"], ["below", "a"],
     ["floor", "a"], ["ceiling", "a"], ["min"], ["max"], ["len"], ["scan"], ["info"], ["verify"],
     ["count"], ["remove-range", "--all"], ["trees"], ["drop-tree", "t"], ["rename-tree", "t", "u"],
+    ["regions"], ["region", "cat", "r"], ["region", "put", "r", "/dev/null"],
+    ["region", "append", "r", "1"], ["region", "truncate", "r", "0"], ["region", "rm", "r"],
+    ["region", "mv", "r", "s"], ["region", "stat", "r"],
     ["lookup", "a", "--tree", "t"], ["insert", "a", "1", "--tree", "t"], [],
   ]
 

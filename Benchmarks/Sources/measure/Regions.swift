@@ -118,6 +118,13 @@ func measureLongRegion(_ path: String) throws {
       "plain_unflushed": megabytes / median(plainUnflushed),
       "region_unflushed": megabytes / median(oursUnflushed),
     ])
+  reportReads(scans, randoms, megabytes: megabytes, probeCount: probes)
+}
+
+/// Reports what reading took: of a plain file's mapping, and of a region.
+private func reportReads(
+  _ scans: [[Double]], _ randoms: [[Double]], megabytes: Double, probeCount: Int
+) {
   let words = scans.map { Array($0.dropFirst()) }
   report(
     "region_scan",
@@ -129,8 +136,8 @@ func measureLongRegion(_ path: String) throws {
   report(
     "region_random_read",
     [
-      "plain_ns": median(randoms[0]) * 1e9 / Double(probes),
-      "region_ns": median(randoms[1]) * 1e9 / Double(probes),
+      "plain_ns": median(randoms[0]) * 1e9 / Double(probeCount),
+      "region_ns": median(randoms[1]) * 1e9 / Double(probeCount),
       "ratio": median(randoms[1]) / median(randoms[0]),
     ])
 }

@@ -115,8 +115,17 @@ enum ChunkKey {
       UInt64(bigEndian: key.loadUnaligned(fromByteOffset: 0, as: UInt64.self)) == list
     else { return nil }
     let index = UInt64(bigEndian: key.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
-    return index < 1 << 47 ? Int(index) : nil
+    // So that no offset in bytes overflows.
+    return index < 1 << 46 ? Int(index) : nil
   }
+
+  /// The number of the list that a key of at least 8 bytes is about.
+  static func list(_ key: UnsafeRawBufferPointer) -> UInt64 {
+    UInt64(bigEndian: key.loadUnaligned(as: UInt64.self))
+  }
+
+  /// Whether a list may have the number.
+  static func isList(_ id: UInt64) -> Bool { id > 0 && id < 1 << 62 }
 }
 
 // MARK: Reading the tree of chunks
@@ -138,12 +147,18 @@ extension Tree {
       let end = target.withUnsafeBytes { cursor.lowerBound($0).index }
       if end > 0 {
         let entry = cursor.entry(end - 1)
-        guard let index = ChunkKey.index(entry.key, of: list) else { return nil }
-        guard
+        guard entry.key.count >= 8, ChunkKey.list(entry.key) == list else { return nil }
+        if entry.key.count == 8 { return nil }
+        // The chunks before it lie in the file: a made-up index must not ask for all memory.
+        guard let index = ChunkKey.index(entry.key, of: list),
+          index * Chunk.fullByteCount <= pager.allocator.pageCount * pageByteCount,
           let chunk = Chunk(
             index: index, payload: entry.payload, isLarge: entry.isLarge,
             pageByteCount: pageByteCount)
-        else { throw damage(list, index) }
+        else {
+          throw PagerError(
+            .corrupted, "what the file says of the last chunk of region \(list) makes no sense")
+        }
         return chunk
       }
       guard let fence = cursor.lowerFence else { return nil }

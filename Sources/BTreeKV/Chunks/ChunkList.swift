@@ -132,7 +132,7 @@ extension Engine {
         guard key.count >= 8 else {
           throw PagerError(.corrupted, "a key in the tree of chunks makes no sense", path: path)
         }
-        last = UInt64(bigEndian: key.loadUnaligned(as: UInt64.self))
+        last = ChunkKey.list(key)
       }
       guard last < 1 << 62 else {
         throw PagerError(.corrupted, "a key in the tree of chunks makes no sense", path: path)

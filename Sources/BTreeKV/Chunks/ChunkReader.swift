@@ -200,6 +200,9 @@ extension ChunkList {
       let chunkCount = (count + Chunk.fullByteCount - 1) / Chunk.fullByteCount
       try tree.forEachChunk(of: id, 0..<chunkCount, root: root) {
         (chunk, inline) throws(PagerError) in
+        guard chunk.byteCount == Chunk.fullByteCount || chunk.index == chunkCount - 1 else {
+          throw PagerError(.corrupted, "chunk \(chunk.index) of region \(id) is too short")
+        }
         try withBytes(of: chunk, inline) { _ in }
       }
     }

@@ -8,12 +8,14 @@ final class Salvage {
   /// What could not be reached.
   var lost = LostRanges()
   private var reached = PageSet()
-  private let entries = EntryList()
+  /// Whether pages of the tree of chunks could not be reached.
+  private var isChunkTreeTorn = false
+  let entries = EntryList()
   private let progress: ((SalvageProgress) -> Void)?
   private var how = SalvageProgress()
   /// How many bytes of large values may still be copied: forged references may name the same bytes
   /// again and again.
-  private var valueBudget: Int
+  var valueBudget: Int
 
   init(_ file: DamagedFile, into database: Database, progress: ((SalvageProgress) -> Void)?) {
     self.file = file
@@ -29,6 +31,7 @@ final class Salvage {
     try walkTrees()
     if !lost.isEmpty { try scan() }
     try applyLog()
+    try restoreRegions()
     try store.finish(&report)
     report.notes += file.notes
     how.pagesRead = how.pagesTotal
@@ -74,6 +77,8 @@ final class Salvage {
     switch tree {
     case .main: "the main tree"
     case .catalogue: "the catalogue of trees"
+    case .chunks: "the tree of chunks"
+    case .regions: "the tree of the regions' names"
     default: "tree \(tree.rawValue)"
     }
   }
@@ -95,6 +100,7 @@ final class Salvage {
         "page \(page.id), \(what) of \(name(tree)): \(problem) "
           + "(keys from \(describe(lower)) to \(describe(upper)))")
       lost.add(lower, upper)
+      if tree == .chunks { isChunkTreeTorn = true }
       return 0
     }
     report.reachedPageCount += 1
@@ -146,7 +152,7 @@ final class Salvage {
     return "X'" + digits.joined() + "'" + (key.count > 64 ? "…" : "")
   }
 
-  private func takeLeaf(
+  func takeLeaf(
     _ node: Node, _ page: PageID,
     _ take: (EntryList.Entry, UnsafeRawBufferPointer) throws(DatabaseError) -> Void
   ) throws(DatabaseError) {
@@ -163,6 +169,7 @@ final class Salvage {
   private func scan() throws(DatabaseError) {
     how.pagesTotal += file.pageCount
     let isUsed = file.usedPages()
+    let regions = isChunkTreeTorn ? try knownRegions() : []
     let copy = UnsafeMutableRawBufferPointer.allocate(
       byteCount: file.pageByteCount, alignment: 8)
     defer { copy.deallocate() }
@@ -177,11 +184,12 @@ final class Salvage {
       let node = Node(base)
       // What is younger than the checkpoint is not part of it.
       if let newest = file.newestEpoch, newest < node.epoch { continue }
+      let tree = holdsChunks(node, of: regions) ? TreeID.chunks : SalvageStore.scanned
       var isOfUse = false
       try takeLeaf(node, id) { (entry, key) throws(DatabaseError) in
         guard lost.contains(key), try store.isYounger(node.epoch, key) else { return }
         guard
-          try put(SalvageStore.scanned, key, entry.payload, isLarge: entry.isLarge, "page \(id)")
+          try put(tree, key, entry.payload, isLarge: entry.isLarge, "page \(id)")
         else { return }
         try store.note(node.epoch, key)
         isOfUse = true
@@ -200,6 +208,11 @@ final class Salvage {
     isLarge: Bool, _ place: @autoclosure () -> String
   ) throws(DatabaseError) -> Bool {
     do throws(DatabaseError) {
+      if tree == .chunks {
+        // The log may name the same pages again and again, so bytes are copied at the end.
+        try store.insertChunk(key, payload, isLarge: isLarge)
+        return true
+      }
       if !isLarge {
         try store.insert(tree, key, payload)
         return true

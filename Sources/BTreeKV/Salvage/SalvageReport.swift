@@ -16,6 +16,10 @@ public struct SalvageReport: Sendable {
   public var entryCount = 0
   /// How many named trees the new file has.
   public var treeCount = 0
+  /// How many regions the new file has.
+  public var regionCount = 0
+  /// How many bytes they hold.
+  public var regionByteCount = 0
   /// How many pages of trees were reached from their roots.
   public var reachedPageCount = 0
   /// How many pages that can't be reached gave entries.

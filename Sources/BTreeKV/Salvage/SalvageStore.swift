@@ -71,6 +71,65 @@ final class SalvageStore {
     }
   }
 
+  /// What a stored chunk begins with whose bytes lie in pages of the damaged file.
+  static let largeChunk: UInt8 = 1
+
+  /// Notes what the tree of chunks says of one: a byte that tells how, and its bytes or a reference.
+  func insertChunk(
+    _ key: UnsafeRawBufferPointer, _ payload: UnsafeRawBufferPointer, isLarge: Bool
+  ) throws(DatabaseError) {
+    let value = [isLarge ? Self.largeChunk : 0] + Array(payload)
+    try value.withBytes { (value) throws(DatabaseError) in try insert(.chunks, key, value) }
+  }
+
+  /// Hands over the entries of a tree that was found, in order.
+  func forEachEntry(
+    of tree: TreeID, _ body: ([UInt8], [UInt8]) throws(DatabaseError) -> Void
+  ) throws(DatabaseError) {
+    guard ids.contains(tree), let found = try database.existingTree(workingName(tree)) else {
+      return
+    }
+    let cursor = try found.cursor()
+    while let entry = try cursor.next() { try body(entry.key, entry.value) }
+  }
+
+  /// The new file's tree of chunks.
+  var chunks: TreeAccess { database.access(to: .chunks) }
+
+  /// Makes an empty region of the new file, called as wanted if that is possible.
+  func makeRegion(
+    _ wanted: String, avoiding names: Set<String>
+  ) throws(DatabaseError) -> (list: ChunkList, name: String) {
+    let regions = database.access(to: .regions)
+    var kept = wanted
+    while kept.utf8.count > Engine.maximumNameByteCount - 8 { kept.removeLast() }
+    var name = wanted.utf8.count > Engine.maximumNameByteCount ? kept : wanted
+    var number = 1
+    func isFree(_ name: String) throws(DatabaseError) -> Bool {
+      if names.contains(name) { return false }
+      return try name.withBytes { (key) throws(DatabaseError) in try regions.lookup(key) } == nil
+    }
+    while try !isFree(name) {
+      number += 1
+      name = "\(kept)-\(number)"
+    }
+    let engine = database.engine
+    let list = try converting { () throws(PagerError) in
+      try engine.changeAtOnce(nil) { () throws(PagerError) in
+        let list = engine.chunkList(try engine.newChunkListID())
+        let state = TransactionState(engine)
+        defer { state.end() }
+        try list.create(TreeAccess(engine, engine.chunkTree, .transaction(state)))
+        return list
+      }
+    }
+    let id = withUnsafeBytes(of: list.id.littleEndian) { Array($0) }
+    try name.withBytes { (key) throws(DatabaseError) in
+      try id.withBytes { (id) throws(DatabaseError) in _ = try regions.insert(key, id, nil) }
+    }
+    return (list, name)
+  }
+
   func remove(_ tree: TreeID, _ key: UnsafeRawBufferPointer) throws(DatabaseError) {
     _ = try access(tree, isCreated: false)?.remove(key, nil)
   }

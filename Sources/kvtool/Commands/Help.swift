@@ -68,6 +68,9 @@ struct Help: Command {
       Commands about entries, and info, are about the tree without a name unless --tree names
       another one; insert makes it if it is missing. Names are text, written like keys.
 
+    regions:
+      Bytes under a name, of any number: regions lists them, region shows or changes one.
+
     prompt:
       Blanks separate words; 'a b' and "a b" are text with a doubled quote for a quote. quit, exit
       or the end of the input end it; Ctrl-C stops a scan. In a pipe, a failing command does not

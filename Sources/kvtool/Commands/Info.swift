@@ -68,12 +68,15 @@ struct Info: Command {
       ("page size", bytes(statistics.pageSize)),
       ("entries", "\(statistics.entryCount)"),
       ("named trees", "\(statistics.treeCount)"),
+      ("regions", "\(statistics.regionCount)"),
       ("tree height", "\(statistics.height)"),
       ("leaf pages", "\(statistics.leafPageCount)"),
       ("inner pages", "\(statistics.innerPageCount)"),
       ("fill of tree pages", percent(statistics.fill)),
       ("pages of large values", "\(statistics.valueExtentPageCount)"),
       ("free pages", "\(statistics.freePageCount)"),
+      ("reserved pages", "\(statistics.reservedPageCount)"),
+      ("pages still mapped", "\(statistics.mappedPageCount)"),
       ("checkpoint", "\(statistics.checkpointNumber)"),
       ("log", bytes(statistics.logByteCount)),
       ("live pins", "\(statistics.livePinCount)"),
@@ -100,12 +103,15 @@ struct Info: Command {
     line.add("page_size", statistics.pageSize)
     line.add("entry_count", statistics.entryCount)
     line.add("tree_count", statistics.treeCount)
+    line.add("region_count", statistics.regionCount)
     line.add("height", statistics.height)
     line.add("leaf_pages", statistics.leafPageCount)
     line.add("inner_pages", statistics.innerPageCount)
     line.add("fill", statistics.fill)
     line.add("value_extent_pages", statistics.valueExtentPageCount)
     line.add("free_pages", statistics.freePageCount)
+    line.add("reserved_pages", statistics.reservedPageCount)
+    line.add("mapped_pages", statistics.mappedPageCount)
     line.add("checkpoint_number", statistics.checkpointNumber)
     line.add("log_bytes", statistics.logByteCount)
     line.add("live_pins", statistics.livePinCount)

@@ -15,6 +15,7 @@ struct Salvage: Command {
     the log is applied on top. Where something can't be reached, all pages are searched for intact
     leaves. What those hold goes to a tree "salvaged", since leaves do not say which tree they
     belong to; it may hold entries that were removed or changed before the damage.
+    A region ends where bytes are missing; what follows becomes the region NAME~OFFSET.
 
     The exit status is 0 when nothing was lost and 3 when something was; each loss is a line.
 
@@ -83,6 +84,8 @@ struct Salvage: Command {
       line.add("complete", report.isComplete)
       line.add("entries", report.entryCount)
       line.add("trees", report.treeCount)
+      line.add("regions", report.regionCount)
+      line.add("region_bytes", report.regionByteCount)
       line.add("file_identifier", report.fileIdentifier)
       line.add("page_size", report.pageSize)
       line.add("reached_pages", report.reachedPageCount)
@@ -110,6 +113,8 @@ struct Salvage: Command {
       output.write(
         "found: \(report.salvagedCount) entries of unknown trees, in \"\(singleLine(tree))\"\n")
     }
-    output.write("salvaged: \(report.entryCount) entries, \(report.treeCount) named trees\n")
+    output.write(
+      "salvaged: \(report.entryCount) entries, \(report.treeCount) named trees, "
+        + "\(report.regionCount) regions\n")
   }
 }
