@@ -10,8 +10,13 @@ struct RegionCatalogue: WritableTree {
 
   let access: TreeAccess
   var owner: Database? { nil }
+  /// What the names are of, for messages.
+  private let noun: String
 
-  init(_ access: TreeAccess) { self.access = access }
+  init(_ access: TreeAccess, of noun: String = "region") {
+    self.access = access
+    self.noun = noun
+  }
 
   /// The number of a name, or nil when there is none.
   func find(_ name: String) throws(DatabaseError) -> UInt64? {
@@ -23,7 +28,7 @@ struct RegionCatalogue: WritableTree {
   private func number(_ bytes: [UInt8], of name: String) throws(DatabaseError) -> UInt64 {
     guard bytes.count == 8 else {
       throw DatabaseError(
-        PagerError(.corrupted, "what the file says of the region \"\(name)\" makes no sense"))
+        PagerError(.corrupted, "what the file says of the \(noun) \"\(name)\" makes no sense"))
     }
     return bytes.withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) }
   }
@@ -46,7 +51,7 @@ struct RegionCatalogue: WritableTree {
     let next = try lookup([]).map { (bytes) throws(DatabaseError) in try number(bytes, of: "") }
     let id = next ?? 1
     guard id < 1 << 62 else {
-      throw DatabaseError(PagerError(.invalidArgument, "the numbers of regions are used up"))
+      throw DatabaseError(PagerError(.invalidArgument, "the numbers of \(noun)s are used up"))
     }
     try insert([], Self.encode(id + 1))
     try insert(name, Self.encode(id))
@@ -57,12 +62,12 @@ struct RegionCatalogue: WritableTree {
   func rename(_ name: String, to newName: String) throws(DatabaseError) {
     try check(newName)
     guard let id = try find(name) else {
-      throw DatabaseError(PagerError(.notFound, "there is no region named \"\(name)\""))
+      throw DatabaseError(PagerError(.notFound, "there is no \(noun) named \"\(name)\""))
     }
     if name == newName { return }
     guard try find(newName) == nil else {
       throw DatabaseError(
-        PagerError(.alreadyExists, "there is a region named \"\(newName)\" already"))
+        PagerError(.alreadyExists, "there is a \(noun) named \"\(newName)\" already"))
     }
     try remove(name)
     try insert(newName, Self.encode(id))
@@ -72,7 +77,7 @@ struct RegionCatalogue: WritableTree {
     guard (1...Self.maximumNameByteCount).contains(name.utf8.count) else {
       throw DatabaseError(
         PagerError(
-          .invalidArgument, "a region's name has 1 to \(Self.maximumNameByteCount) bytes"))
+          .invalidArgument, "a \(noun)'s name has 1 to \(Self.maximumNameByteCount) bytes"))
     }
   }
 
