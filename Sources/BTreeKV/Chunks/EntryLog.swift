@@ -106,6 +106,7 @@ package final class EntryLog: Sendable {
       case .unmapped: break
       }
       // Makes what is there now mapped for all readers, where that is possible.
+      guard try contains(key) else { return nil }
       if try list.byteCount(chunks) > Chunk.fullByteCount {
         _ = try list.reader(chunks, .mapped)
         switch try readMapped(key) {
