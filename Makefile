@@ -1,12 +1,16 @@
 # `make check` is what a change must pass; CI runs .ci/run, which calls the same commands.
 
 SWIFT ?= swift
-SWIFT_SOURCES = Sources Demo Tests Package.swift Fuzz
+SWIFT_SOURCES = Sources Demo Tests Package.swift Fuzz Benchmarks/Sources
 TSAN_SCRATCH = .build-tsan
+TORTURE_SCRATCH = .build-torture
+TORTURE_ARGUMENTS ?= --seconds 7200
 SYMBOL_GRAPHS = .build/symbol-graphs
+STRESS_SECONDS ?= 180
+STRESS_SEED ?= 1
 DOCC = $(shell command -v docc 2>/dev/null)
 
-.PHONY: check lint build test demo format docs bench tsan fuzz
+.PHONY: check lint build test demo format docs bench tsan stress fuzz torture differential mutants
 
 check: lint build test docs
 
@@ -50,12 +54,36 @@ endif
 bench:
 	Benchmarks/compare
 
-# Optimistic reads race by design; with shared latches ThreadSanitizer can check all the rest.
+# Optimistic reads race by design; with shared latches ThreadSanitizer can check all the rest. The
+# stress runs in a release build too, where more happens at once; a race makes its status 66.
 tsan:
-	SHARED_LATCHES=1 BTREEKV_TSAN=1 $(SWIFT) test --sanitize=thread \
-	  --scratch-path $(TSAN_SCRATCH) --filter 'ThreadTests|ThreadsTests'
+	SHARED_LATCHES=1 BTREEKV_TSAN=1 $(SWIFT) test --sanitize=thread --scratch-path $(TSAN_SCRATCH) \
+	  --filter 'ThreadTests|ThreadsTests|LinearizabilityTests|ContentStressTests'
+	SHARED_LATCHES=1 BTREEKV_TSAN=1 $(SWIFT) run -c release --sanitize=thread \
+	  --scratch-path $(TSAN_SCRATCH) Stress --seconds 20
+
+# Optimistic reads under load, every answer checked, in a release build: races hardly show in debug.
+# STRESS_SEED repeats the rounds of a run.
+stress:
+	$(SWIFT) run -c release Stress --seconds $(STRESS_SECONDS) --seed $(STRESS_SEED)
 
 # Hostile bytes with right checksums, FUZZ_SECONDS a target: see Fuzz/run.
+FUZZ_SECONDS ?= 20
 fuzz:
 	Fuzz/build
-	Fuzz/run
+	FUZZ_SECONDS=$(FUZZ_SECONDS) Fuzz/run
+
+# Crashes at any instant, as many as there is time for: TORTURE_ARGUMENTS='--seed 1000 --seconds 36000'.
+torture:
+	$(SWIFT) build -c release --product Torture --scratch-path $(TORTURE_SCRATCH)
+	$(TORTURE_SCRATCH)/release/Torture $(TORTURE_ARGUMENTS)
+
+# The same random histories on BTreeKV and on the system's SQLite (libsqlite3-dev), for so many
+# seconds: see Benchmarks/README.md.
+DIFFERENTIAL_SECONDS ?= 30
+differential:
+	$(SWIFT) run -c release --package-path Benchmarks differential $(DIFFERENTIAL_SECONDS)
+
+# Each rule of the engine switched off in turn: some test must find the loss. See Tests/Mutants/run.
+mutants:
+	Tests/Mutants/run $(MUTANT_ARGUMENTS)

@@ -36,9 +36,18 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: ["BTreeKV", "Pager"], path: "Tests/TestSupport",
       swiftSettings: settings + latchSettings),
+    .target(
+      name: "CrashSupport", dependencies: ["BTreeKV", "Pager", "TestSupport"],
+      path: "Tests/CrashSupport", swiftSettings: settings),
+    .executableTarget(
+      name: "Torture", dependencies: ["CrashSupport", "Pager", "TestSupport"],
+      path: "Tests/Torture", swiftSettings: settings),
     .executableTarget(
       name: "KillWriter", dependencies: ["BTreeKV", "Pager", "TestSupport"],
       path: "Tests/KillWriter", swiftSettings: settings),
+    .executableTarget(
+      name: "Stress", dependencies: ["BTreeKV", "Pager", "TestSupport"],
+      path: "Tests/Stress", swiftSettings: settings),
     .testTarget(
       name: "PagerTests", dependencies: ["Pager", "TestSupport"],
       swiftSettings: settings + latchSettings),
@@ -50,7 +59,7 @@ let package = Package(
       name: "RegionsTests", dependencies: ["Regions", "BTreeKV", "Pager", "TestSupport"],
       swiftSettings: settings + latchSettings),
     .testTarget(
-      name: "CrashTests", dependencies: ["Pager", "BTreeKV", "TestSupport"],
+      name: "CrashTests", dependencies: ["Pager", "BTreeKV", "CrashSupport", "TestSupport"],
       path: "Tests/CrashTests", swiftSettings: settings + latchSettings),
     .testTarget(
       name: "HouseTests", dependencies: ["BTreeKV", "Pager"], swiftSettings: settings),

@@ -7,7 +7,16 @@ let package = Package(
   dependencies: [.package(name: "BTreeKV", path: "..")],
   targets: [
     .executableTarget(
-      name: "measure", dependencies: [.product(name: "BTreeKV", package: "BTreeKV")])
+      name: "measure",
+      dependencies: [
+        .product(name: "BTreeKV", package: "BTreeKV"),
+        .product(name: "Regions", package: "BTreeKV"),
+      ]),
+    // The system's: `apt-get install libsqlite3-dev`.
+    .systemLibrary(name: "CSQLite", providers: [.apt(["libsqlite3-dev"]), .brew(["sqlite3"])]),
+    .executableTarget(
+      name: "differential",
+      dependencies: ["CSQLite", .product(name: "BTreeKV", package: "BTreeKV")]),
   ],
   swiftLanguageModes: [.v6]
 )

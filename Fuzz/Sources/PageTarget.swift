@@ -116,7 +116,14 @@ private func change(_ node: Node, _ page: UnsafeMutableRawBufferPointer, firstKe
     node.lowerBound(of: $0, isLeaf: isLeaf, pageByteCount: page.count)
   }
   guard !isFound, node.gap >= size + Node.slotByteCount else { return }
-  Node.withChild(PageReference(id: PageID(9), epoch: Epoch(9))) { child in
+  // A child that no other slot names.
+  let id =
+    isLeaf
+    ? 9
+    : (0...node.count).map { UInt64($0 + 9) }.first { id in
+      !(0..<node.count).contains { node.child($0).id.rawValue == id }
+    }
+  Node.withChild(PageReference(id: PageID(id ?? 9), epoch: Epoch(9))) { child in
     suffix.withUnsafeBytes {
       node.insert(at: index, suffix: $0, payload: child, isLarge: false, isLeaf: isLeaf)
     }
@@ -202,7 +209,12 @@ private func samplePage(
     extents: [Extent(first: PageID(9), pageCount: 2), Extent(first: PageID(14), pageCount: 1)])
   for index in 0..<count {
     let (key, length) = entry(index)
-    let payload = length.map { [UInt8](repeating: 7, count: $0) } ?? large.encoded
+    var payload = length.map { [UInt8](repeating: 7, count: $0) } ?? large.encoded
+    if level > 0 {
+      Node.withChild(PageReference(id: PageID(UInt64(index + 20)), epoch: Epoch(1))) {
+        payload = Array($0)
+      }
+    }
     Array(key.utf8).withUnsafeBytes { key in
       payload.withUnsafeBytes {
         node.insert(

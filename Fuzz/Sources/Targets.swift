@@ -9,7 +9,8 @@ struct FuzzTarget: Sendable {
   var seeds: @Sendable () -> [[UInt8]]
 
   static let all: [String: FuzzTarget] = [
-    "superblock": superblock, "page": page, "log": log, "table": table, "file": file, "keys": keys,
+    "superblock": superblock, "page": page, "log": log, "table": table, "catalogue": catalogue,
+    "space": space, "value": value, "keys": keys, "file": file, "salvage": salvage,
   ]
 }
 

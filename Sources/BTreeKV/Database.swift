@@ -91,9 +91,16 @@ public final class Database: WritableTree, Sendable {
     let pager = try Pager.open(
       storage: storage, options: pagerOptions, client: LargeValue.logClient)
     let database = Database(pager: pager, path: storage.path, options: options)
-    if pager.hasReplay { try database.replay() }
-    try pager.finishOpening()
-    try database.startExpiringSnapshots(options)
+    do throws(PagerError) {
+      if pager.hasReplay { try database.replay() }
+      try pager.finishOpening()
+      try database.startExpiringSnapshots(options)
+    } catch {
+      // Closing would write a checkpoint of what was replayed so far, and with it forget the rest of
+      // the log. The next opening begins anew (rule E).
+      pager.abandon()
+      throw error
+    }
     return database
   }
 
@@ -143,11 +150,19 @@ public final class Database: WritableTree, Sendable {
       try pager.checkNotInTransaction()
       try pager.close { (limit) throws(PagerError) in
         var hasMoved = false
-        for tree in engine.allTrees where try tree.relocate(pagesFrom: limit) { hasMoved = true }
+        var budget = PageBudget(pager)
+        for tree in engine.allTrees where try tree.relocate(pagesFrom: limit, &budget) {
+          hasMoved = true
+        }
         return hasMoved
       }
     }
   }
+
+  /// Lets go of the file as a crash would: nothing more is written.
+  ///
+  /// For tests.
+  package func abandon() { pager.abandon() }
 
   deinit {
     // Forgetting to close loses nothing that was promised; closing makes the next open quick.

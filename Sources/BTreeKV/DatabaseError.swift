@@ -58,7 +58,7 @@ public struct DatabaseError: Error, Sendable, CustomStringConvertible {
     public static let outOfAddressSpace = Code(name: "outOfAddressSpace")
   }
 
-  let cause: PagerError
+  package let cause: PagerError
 
   package init(_ cause: PagerError) { self.cause = cause }
 

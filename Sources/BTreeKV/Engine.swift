@@ -62,6 +62,7 @@ final class Engine: Sendable {
       try pager.startLogIfNeeded()
       try pager.payCheckpoint()
       result = try body()
+      assert(holdsInvariants())
       pager.writerMutex.unlock()
     } catch {
       pager.writerMutex.unlock()

@@ -107,8 +107,10 @@ extension Database {
       let snapshot = try engine.snapshots.take()
       var statistics = Statistics()
       var used = 0
+      var budget = PageBudget(pager)
       for tree in engine.allTrees {
-        let part = try tree.statistics(of: pager.root(of: tree.descriptor, at: snapshot.epoch))
+        let root = pager.root(of: tree.descriptor, at: snapshot.epoch)
+        let part = try tree.statistics(of: root, &budget)
         statistics.height = Swift.max(statistics.height, part.height)
         statistics.leafPageCount += part.leafPageCount
         statistics.innerPageCount += part.innerPageCount
@@ -164,8 +166,11 @@ extension Snapshot {
   /// - Throws: as `lookup`.
   public func statistics(ofTree name: String) throws(DatabaseError) -> TreeStatistics? {
     guard let access = try tree(name)?.access else { return nil }
+    var budget = PageBudget(access.engine.pager)
     var statistics = try access.read { (root) throws(PagerError) in
-      try root.map { (root) throws(PagerError) in try access.tree.statistics(of: root) }
+      try root.map { (root) throws(PagerError) in
+        try access.tree.statistics(of: root, &budget)
+      }
     }
     statistics?.codings = try treeCodings(name)
     return statistics
@@ -174,11 +179,13 @@ extension Snapshot {
 
 extension Tree {
   /// Counts a pinned tree's pages.
-  func statistics(of root: TreeRoot) throws(PagerError) -> TreeStatistics {
+  fileprivate func statistics(
+    of root: TreeRoot, _ budget: inout PageBudget
+  ) throws(PagerError) -> TreeStatistics {
     var statistics = TreeStatistics()
     statistics.entryCount = root.count
     statistics.height = root.height
-    try forEachPage(of: root) { node, level in
+    try forEachPage(of: root, &budget) { node, level in
       statistics.count(node, level: level, pageByteCount: pageByteCount)
     }
     let pageCount = statistics.innerPageCount + statistics.leafPageCount
@@ -190,15 +197,18 @@ extension Tree {
 
   /// Visits a copy of each page of a pinned tree, parents before children.
   func forEachPage(
-    of root: TreeRoot, _ body: (Node, Int) throws(PagerError) -> Void
+    of root: TreeRoot, _ budget: inout PageBudget,
+    _ body: (Node, Int) throws(PagerError) -> Void
   ) throws(PagerError) {
     guard root.height > 0 else { return }
-    try visitPages(root.page, level: root.height - 1, body)
+    try visitPages(root.page, level: root.height - 1, &budget, body)
   }
 
   private func visitPages(
-    _ page: PageReference, level: Int, _ body: (Node, Int) throws(PagerError) -> Void
+    _ page: PageReference, level: Int, _ budget: inout PageBudget,
+    _ body: (Node, Int) throws(PagerError) -> Void
   ) throws(PagerError) {
+    try budget.spend(page)
     let copy = UnsafeMutableRawPointer.allocate(byteCount: pageByteCount, alignment: 8)
     defer { copy.deallocate() }
     while true {
@@ -207,11 +217,12 @@ extension Tree {
       if pool.endRead(page.id, version) { break }
     }
     let node = Node(copy)
+    guard node.isPage(page, level: level) else { throw Node.mismatch(page) }
     try body(node, level)
     guard level > 0 else { return }
     let count = node.count
     for index in 0..<count {
-      try visitPages(node.child(index), level: level - 1, body)
+      try visitPages(node.child(index), level: level - 1, &budget, body)
     }
   }
 }

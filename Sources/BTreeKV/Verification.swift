@@ -26,8 +26,9 @@ public struct VerifyReport: Sendable {
 
 extension Database {
   /// Checks everything: each page's checksum, epoch and structure, the order of all keys, their
-  /// separators and prefixes, the count, each large value's bytes, and that the pages in use and the
-  /// free ones cover the file exactly once.
+  /// separators and prefixes, the count, each large value's bytes, that the pages in use and the
+  /// free ones cover the file exactly once, and that superblocks, free map, table of trees and log are
+  /// on the medium as they were written.
   ///
   /// Reads go on meanwhile; writes and checkpoints wait.
   ///
@@ -82,6 +83,7 @@ private struct Verification {
     if report.isSound {
       for problem in pager.spaceProblems(treePages: reached) { report.note(problem) }
     }
+    for problem in try pager.durableProblems(client: LargeValue.logClient) { report.note(problem) }
     tell(VerifyProgress(pagesChecked: total, pagesTotal: total))
   }
 
@@ -160,8 +162,13 @@ private struct Verification {
     }
     guard let base = copy.baseAddress else { return }
     let node = Node(base)
+    guard node.isPage(page, level: level) else {
+      report.note("\(Node.mismatch(page))")
+      return
+    }
     if let problem = Node.structureProblem(UnsafeRawBufferPointer(copy)) {
-      report.note("page \(page.id): \(problem)")
+      report.note(
+        "page \(page.id): \(problem) (keys from \(describe(lower)) to \(describe(upper)))")
       return
     }
     checkFences(node, page, lower, upper)
@@ -232,18 +239,24 @@ private struct Verification {
         report.note("page \(page.id): the reference to a value's bytes makes no sense")
         continue
       }
+      var isReachedOnce = true
       for extent in value.extents where !reach(extent) {
+        isReachedOnce = false
         report.note(
           "page \(extent.first): the pages of a value are referred to twice, or lie behind the file"
         )
       }
+      // Made-up references may name the same bytes again and again.
+      guard isReachedOnce else { continue }
       do throws(PagerError) {
         let reader = LargeValueReader(
           value, storage: pager.storage, pageByteCount: tree.pageByteCount)
         try reader.forEachChunk { _ in }
       } catch {
         guard error.code == .corrupted else { throw error }
-        report.note("\(error)")
+        let key = EntryList()
+        key.append(node, index..<index + 1, pageByteCount: tree.pageByteCount)
+        report.note("\(error) (the value of the key \(describe(key.key(0))))")
       }
     }
   }

@@ -30,6 +30,7 @@ extension Pager {
       // To the length that the superblock speaks of: the checkpoint may have freed more.
       try allocator.truncate(to: end)
     }
+    assert(Self.areNone(invariantViolations() + allocator.invariantViolations()))
   }
 
   /// Value bytes that were freed become free with the checkpoint after.

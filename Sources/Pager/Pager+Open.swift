@@ -93,7 +93,9 @@ extension Pager {
       for extent in scan.segments.map(\.extent) + scan.namedExtents { allocator.reserve(extent) }
     }
     let logStart = LogSequenceNumber(
-      (max(superblock.logEnd.rawValue, scan?.end.rawValue ?? 0) &+ 7) & ~7)
+      (max(
+        Self.firstLogPosition.rawValue, superblock.logEnd.rawValue, scan?.end.rawValue ?? 0) &+ 7)
+        & ~7)
     let log =
       storage.isReadOnly || options.durability == .none
       ? nil
@@ -142,6 +144,7 @@ extension Pager {
       try endRecoveredLog(segments: segments)
     }
     replay = nil
+    assert(Self.areNone(invariantViolations() + allocator.invariantViolations()))
     try startBackgroundThreads()
   }
 

@@ -51,7 +51,10 @@ extension Pager {
     {
       throw problem
     }
-    guard disk[8...].elementsEqual(copy[8...]) else {
+    guard
+      SystemCalls.areEqual(
+        UnsafeRawBufferPointer(rebasing: disk[8...]), UnsafeRawBufferPointer(rebasing: copy[8...]))
+    else {
       throw PagerError(
         .corrupted, "a page in memory is not what it is on disk", page: page.id.rawValue)
     }
@@ -93,6 +96,63 @@ extension Pager {
       if problems.count > 20 { break }
     }
     return problems
+  }
+}
+
+extension Pager {
+  /// What is wrong on the medium with the log, and with what the last checkpoint wrote besides the
+  /// trees' pages: what only the next opening would find otherwise.
+  ///
+  /// Changes are locked out.
+  package func durableProblems(client: LogClient) throws(PagerError) -> [String] {
+    // After a failed write nobody knows what should be there.
+    guard (try? failureCell.check()) != nil else { return [] }
+    var problems: [String] = []
+    let wanted = superblock.encoded()
+    for (number, offset) in [0, pageByteCount].enumerated() {
+      var found = [UInt8](repeating: 0, count: Superblock.byteCount)
+      try storage.readBytes(into: &found, at: offset)
+      if found != wanted {
+        problems.append("page \(number): the superblock is not what was written")
+      }
+    }
+    try note(&problems) { () throws(PagerError) in
+      _ = try FreeMap.load(
+        layout: freeMap.layout, checksumSeed: superblock.checksumSeed,
+        checkpoint: superblock.checkpoint, pageCount: superblock.pageCount,
+        digest: superblock.mapDigest, from: storage)
+    }
+    try note(&problems) { () throws(PagerError) in
+      _ = try Self.readTreeTable(superblock, from: storage)
+    }
+    if let start = superblock.log, let log {
+      let durable = log.durableLSN
+      try note(&problems) { () throws(PagerError) in
+        let scan = try LogScan(
+          start: start, storage: storage, pageByteCount: pageByteCount,
+          filePageCount: try storage.byteCount() / pageByteCount,
+          fileIdentifier: superblock.fileIdentifier, client: client)
+        if scan.end < durable {
+          throw PagerError(
+            .corrupted, "the log on the medium ends before what was made durable",
+            page: start.extent.first.rawValue, expected: durable.rawValue,
+            found: scan.end.rawValue)
+        }
+      }
+    }
+    return problems
+  }
+
+  /// Runs a check whose damage is a problem, not an error.
+  private func note(
+    _ problems: inout [String], _ check: () throws(PagerError) -> Void
+  ) throws(PagerError) {
+    do throws(PagerError) {
+      try check()
+    } catch {
+      guard error.code == .corrupted else { throw error }
+      problems.append("\(error)")
+    }
   }
 }
 

@@ -106,6 +106,8 @@ public final class Pager: @unchecked Sendable {
   let checkpointAtOpen: UInt64
   let isClosed = Atomic<Bool>(false)
   let orphansWait = Atomic<Bool>(false)
+  /// How often debug builds were to look at the invariants.
+  let invariantLooks = Atomic<Int>(0)
   let failureCell: FailureCell
   let background = BackgroundWork()
   let windows: MappedWindows

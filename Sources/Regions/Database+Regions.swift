@@ -44,7 +44,9 @@ extension Database {
     }
   }
 
-  /// Removes a region with all its bytes. Readers of it stay good.
+  /// Removes a region with all its bytes.
+  ///
+  /// Readers of it stay good.
   ///
   /// - Parameter name: what it is called.
   /// - Returns: whether there was such a region.
@@ -158,12 +160,20 @@ extension Transaction {
   func findOrCreateRegion(_ name: String) throws(DatabaseError) -> UInt64 {
     let regions = regions
     if let id = try regions.find(name) { return id }
-    var id: UInt64 = 0
+    try regions.check(name)
     let chunks = access(to: .chunks)
-    try atOnce { () throws(DatabaseError) in id = try regions.add(name) }
-    let list = chunkList(id)
-    try converting { () throws(PagerError) in try list.create(chunks) }
-    return id
+    return try converting { () throws(PagerError) in
+      let list = try newChunkList()
+      try list.create(chunks)
+      do throws(DatabaseError) {
+        try regions.add(name, id: list.id)
+      } catch {
+        // What has no name would never be removed.
+        try? list.remove(chunks)
+        throw error.cause
+      }
+      return list.id
+    }
   }
 
   /// Runs changes that are undone together when one throws.

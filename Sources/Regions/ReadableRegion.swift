@@ -82,27 +82,30 @@ public enum RegionReading: Sendable {
   case copying
 }
 
-/// The bytes of a region as they were at one instant, for as long as this is held.
+/// The bytes of a region as they were at one instant, for as long as this or a copy of it is held.
 ///
 /// Any number of threads may use one. The database must not be closed while the bytes are in use.
-public final class RegionReader: Sendable {
-  private let reader: ChunkReader
+///
+/// Why `@unchecked Sendable`: nobody writes to what `buffer` shows.
+public struct RegionReader: @unchecked Sendable {
+  private let owner: ChunkReader
+  private let buffer: UnsafeRawBufferPointer
 
-  init(_ reader: ChunkReader) { self.reader = reader }
+  init(_ owner: ChunkReader) {
+    self.owner = owner
+    buffer = owner.bytes
+  }
 
   /// The number of bytes.
-  public var count: Int { reader.bytes.count }
+  public var count: Int { buffer.count }
 
   /// Whether the bytes are a copy; otherwise they are the file's own.
-  public var isCopy: Bool { reader.isCopy }
+  public var isCopy: Bool { owner.isCopy }
 
   /// All bytes, in place.
   public var bytes: RawSpan {
     @_lifetime(borrow self)
-    get {
-      let span = RawSpan(_unsafeBytes: reader.bytes)
-      return _overrideLifetime(span, borrowing: self)
-    }
+    get { _overrideLifetime(RawSpan(_unsafeBytes: buffer), borrowing: self) }
   }
 
   /// The bytes as values of a type, in place; what does not fill a value at the end is left out.
@@ -111,10 +114,8 @@ public final class RegionReader: Sendable {
   /// - Complexity: O(1).
   @_lifetime(borrow self)
   public func values<Value: AnyBitPattern & BitwiseCopyable>(of type: Value.Type) -> Span<Value> {
-    let count = reader.bytes.count / MemoryLayout<Value>.stride
-    let bytes = UnsafeRawBufferPointer(
-      rebasing: reader.bytes[..<(count * MemoryLayout<Value>.stride)])
-    let span = Span<Value>(_unsafeBytes: bytes)
-    return _overrideLifetime(span, borrowing: self)
+    let count = buffer.count / MemoryLayout<Value>.stride * MemoryLayout<Value>.stride
+    let whole = UnsafeRawBufferPointer(rebasing: buffer[..<count])
+    return _overrideLifetime(Span<Value>(_unsafeBytes: whole), borrowing: self)
   }
 }

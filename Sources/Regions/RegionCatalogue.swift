@@ -3,8 +3,7 @@ internal import Pager
 
 /// The tree of the regions' names.
 ///
-/// A name leads to the region's number, 8 bytes. The empty key leads to the number that the next new
-/// region gets: numbers are never used twice.
+/// A name leads to the region's number, 8 bytes.
 struct RegionCatalogue: WritableTree {
   static let maximumNameByteCount = 255
 
@@ -20,7 +19,6 @@ struct RegionCatalogue: WritableTree {
 
   /// The number of a name, or nil when there is none.
   func find(_ name: String) throws(DatabaseError) -> UInt64? {
-    guard !name.isEmpty else { return nil }
     guard let bytes = try lookup(name) else { return nil }
     return try number(bytes, of: name)
   }
@@ -38,24 +36,16 @@ struct RegionCatalogue: WritableTree {
     var found: [(name: String, id: UInt64)] = []
     let cursor = try cursor()
     while let entry = try cursor.next() {
-      if entry.key.isEmpty { continue }
       let name = String(decoding: entry.key, as: UTF8.self)
       found.append((name, try number(entry.value, of: name)))
     }
     return found
   }
 
-  /// Gives a new region a number; in a transaction.
-  func add(_ name: String) throws(DatabaseError) -> UInt64 {
+  /// Names a new region; in a transaction.
+  func add(_ name: String, id: UInt64) throws(DatabaseError) {
     try check(name)
-    let next = try lookup([]).map { (bytes) throws(DatabaseError) in try number(bytes, of: "") }
-    let id = next ?? 1
-    guard id < 1 << 62 else {
-      throw DatabaseError(PagerError(.invalidArgument, "the numbers of \(noun)s are used up"))
-    }
-    try insert([], Self.encode(id + 1))
     try insert(name, Self.encode(id))
-    return id
   }
 
   /// Gives a region another name; in a transaction.
@@ -73,7 +63,7 @@ struct RegionCatalogue: WritableTree {
     try insert(newName, Self.encode(id))
   }
 
-  private func check(_ name: String) throws(DatabaseError) {
+  func check(_ name: String) throws(DatabaseError) {
     guard (1...Self.maximumNameByteCount).contains(name.utf8.count) else {
       throw DatabaseError(
         PagerError(

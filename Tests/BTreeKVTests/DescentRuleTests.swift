@@ -94,6 +94,24 @@ import Testing
       try require(false, "the page stays in memory")
     }
 
+    /// rule D2: what was read in a leaf counts only if the leaf has not changed meanwhile.
+    @Test func leafThatChangedIsReadAgain() throws {
+      let key = Self.key(21)
+      var reads: [[UInt8]] = []
+      var failure: (any Error)?
+      let found = try Self.bytes(key) { bytes in
+        try database.engine.mainTree.withPayload(of: bytes, root: nil) { payload, _ in
+          reads.append(Array(payload))
+          guard reads.count == 1 else { return Array(payload) }
+          do { try database.insert(key, Self.value(22)) } catch { failure = error }
+          return reads[0]
+        }
+      }
+      if let failure { throw failure }
+      #expect(reads == [Self.value(21), Self.value(22)])
+      #expect(found == Self.value(22))
+    }
+
     /// rule D2: the parent is validated after the child's version was read.
     ///
     /// The reader has validated the root and looks for a frame for the leaf; until it has one, the

@@ -24,16 +24,33 @@ struct SalvageImage {
   /// The same with the log.
   var final: Content = [:]
   var identifier = ""
+  /// The file as it was at a checkpoint before.
+  private(set) var older: [UInt8] = []
+  private let size: Size
+  private var largeCount = 0
   private(set) var leaves: [Leaf] = []
   /// The first pages of what is no tree page.
   private(set) var extents: [Int] = []
   private(set) var treeNames: [TreeID: String] = [.main: ""]
 
+  /// How much there is in a file.
+  struct Size {
+    /// In each of the three larger trees.
+    var entryCount = 500
+    /// Of large values; without any, seeded ones.
+    var largeByteCounts: [Int] = []
+
+    static let full = Size()
+    /// For tests that damage every page.
+    static let small = Size(entryCount: 60, largeByteCounts: [5000, 3500, 4200, 66_000])
+  }
+
   static let pageByteCount = 4096
   var pageCount: Int { bytes.count / Self.pageByteCount }
 
   /// - Parameter isClosed: whether the file was closed, so that there is no log.
-  init(seed: UInt64, isClosed: Bool = false) throws {
+  init(seed: UInt64, isClosed: Bool = false, size: Size = .full) throws {
+    self.size = size
     var random = SeededRandom(seed: seed)
     let storage = try MemoryStorage()
     var options = Database.Options()
@@ -41,20 +58,23 @@ struct SalvageImage {
     options.cacheByteCount = 8 << 20
     let database = try openDatabase(in: storage, options, hasBackgroundThreads: false)
     for name in ["", "fruit", "ids", "small"] {
-      let count = name == "small" ? 3 : 500
+      let count = name == "small" ? 3 : size.entryCount
       for number in 0..<count { try put(name, number, in: database, &random) }
     }
     _ = try database.tree("empty")
     _ = try database.tree("typed", of: UInt64.self, String.self).insert(7, "Ada")
     final["typed"] = [[0, 0, 0, 0, 0, 0, 0, 7]: Array("Ada".utf8)]
     try database.checkpoint()
+    older = storage.copyOfContents()
     // Stale pages too.
-    for number in stride(from: 0, to: 500, by: 3) { try put("", number, in: database, &random) }
+    for number in stride(from: 0, to: size.entryCount, by: 3) {
+      try put("", number, in: database, &random)
+    }
     try database.checkpoint()
     checkpointed = final
     identifier = try database.statistics().fileIdentifier
     if !isClosed {
-      for number in 400..<700 {
+      for number in size.entryCount * 4 / 5..<size.entryCount * 7 / 5 {
         try put(number % 2 == 0 ? "" : "fruit", number, in: database, &random)
       }
       let gone = Self.key("", 17)
@@ -71,6 +91,16 @@ struct SalvageImage {
     try findLeaves()
   }
 
+  /// Takes a file apart that came of another one.
+  init(of bytes: [UInt8], like image: SalvageImage) throws {
+    self = image
+    older = image.bytes
+    self.bytes = bytes
+    leaves = []
+    extents = []
+    try findLeaves()
+  }
+
   static func key(_ tree: String, _ number: Int) -> [UInt8] {
     Array("\(tree) key \(number * 7919 % 10_007)".utf8)
   }
@@ -78,7 +108,14 @@ struct SalvageImage {
   private mutating func put(
     _ tree: String, _ number: Int, in database: Database, _ random: inout SeededRandom
   ) throws {
-    let count = number % 40 == 11 ? random.number(in: 3000...200_000) : random.below(120)
+    var count = random.below(120)
+    if number % 40 == 11 {
+      count = random.number(in: 3000...200_000)
+      if !size.largeByteCounts.isEmpty {
+        count = size.largeByteCounts[largeCount % size.largeByteCounts.count]
+      }
+      largeCount += 1
+    }
     let (key, value) = (Self.key(tree, number), random.bytes(count))
     if tree.isEmpty {
       try database.insert(key, value)

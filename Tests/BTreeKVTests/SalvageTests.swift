@@ -49,44 +49,6 @@ import Testing
     expectWhole(try Salvaged(damaged.bytes), image.final)
   }
 
-  /// Every pair of an undamaged leaf is in the new file; nothing in a named tree is made up.
-  private func check(
-    _ salvaged: Salvaged, _ image: SalvageImage, _ damaged: Set<Int>, hasLog: Bool,
-    isKnown: Bool = true, _ context: String
-  ) throws {
-    let found = salvaged.report.salvagedTree.flatMap { salvaged.content[$0] } ?? [:]
-    for leaf in image.leaves where !damaged.contains(leaf.page) && leaf.tree != .catalogue {
-      let name = image.treeNames[leaf.tree] ?? ""
-      let isReached = isKnown && leaf.path.allSatisfy { !damaged.contains($0) }
-      let own = salvaged.content[name] ?? salvaged.content["salvaged-\(leaf.tree.rawValue)"] ?? [:]
-      for (key, value) in leaf.pairs {
-        let pages = value?.extents.flatMap { Int($0.first.rawValue)..<Int($0.end) } ?? []
-        if pages.contains(where: { damaged.contains($0) }) { continue }
-        let old = image.checkpointed[name]?[key]
-        let new = image.final[name]?[key]
-        if hasLog, old != new, own[key] == new { continue }
-        // A value that the log replaced by one whose bytes are damaged.
-        if hasLog, own[key] == nil, new?.count ?? 0 > 1000, old != new,
-          salvaged.report.damagedValueCount > 0
-        {
-          continue
-        }
-        let place = isReached ? own[key] : own[key] ?? found[key]
-        try require(
-          equalBytes(place, old) || equalBytes(found[key], old) && !isReached,
-          "\(context): \(hex(key)) of the tree \"\(name)\" (page \(leaf.page)) is missing")
-      }
-    }
-    for (name, pairs) in salvaged.content where !name.hasPrefix("salvaged") {
-      for (key, value) in pairs {
-        let isRight =
-          equalBytes(value, image.checkpointed[name]?[key])
-          || equalBytes(value, image.final[name]?[key])
-        try require(isRight, "\(context): \(hex(key)) of \"\(name)\" is made up")
-      }
-    }
-  }
-
   @Test(arguments: 1...4 as ClosedRange<UInt64>)
   func damagedPages(seed: UInt64) throws {
     var random = SeededRandom(seed: seed &* 31 &+ runSeed)
@@ -109,7 +71,7 @@ import Testing
       let context = "seed \(seed) round \(round) pages \(pages.sorted())"
       let salvaged = try Salvaged(damaged.bytes, context)
       let hasTable = !pages.contains(image.extents[0])
-      try check(salvaged, image, pages, hasLog: true, isKnown: hasTable, context)
+      try image.requireSalvaged(salvaged, pages, hasLog: true, isKnown: hasTable, context)
       let isHarmed = !pages.isDisjoint(with: image.treePages)
       #expect(!isHarmed || !salvaged.report.isComplete, "\(context)")
     }
@@ -124,7 +86,7 @@ import Testing
     #expect(salvaged.report.salvagedTree == "salvaged")
     // From the segment's beginning: where the checkpoint's cut was is not known.
     #expect(salvaged.report.logRecordCount >= 301)
-    try check(salvaged, image, [], hasLog: true, isKnown: false, "no seed")
+    try image.requireSalvaged(salvaged, [], hasLog: true, isKnown: false, "no seed")
   }
 
   @Test func identifierIsNeeded() throws {
@@ -140,7 +102,7 @@ import Testing
     }
     let salvaged = try Salvaged(image.bytes, identifier: image.identifier)
     #expect(salvaged.report.pageSize == 4096)
-    try check(salvaged, image, [], hasLog: false, isKnown: false, "no seed")
+    try image.requireSalvaged(salvaged, [], hasLog: false, isKnown: false, "no seed")
   }
 
   @Test func damagedLog() throws {
@@ -155,7 +117,7 @@ import Testing
     let salvaged = try Salvaged(damaged.bytes)
     #expect(salvaged.report.logRecordCount == 300)
     #expect(salvaged.report.lossCount == 1)
-    try check(salvaged, image, [], hasLog: true, "no seed")
+    try image.requireSalvaged(salvaged, [], hasLog: true, "no seed")
     // The header is not needed where the superblock tells of the segment.
     damaged = image
     damaged.bytes[Int(log.extent.first.rawValue) * 4096 + 9] ^= 1
@@ -171,7 +133,7 @@ import Testing
       // The end may be log that was not written yet.
       let isHarmed = image.treePages.contains { gone.contains($0) }
       #expect(!isHarmed || !salvaged.report.isComplete)
-      try check(salvaged, image, gone, hasLog: true, isKnown: false, "cut to \(count)")
+      try image.requireSalvaged(salvaged, gone, hasLog: true, isKnown: false, "cut to \(count)")
     }
   }
 

@@ -1,3 +1,4 @@
+import CrashSupport
 import Synchronization
 import TestSupport
 import Testing
@@ -148,7 +149,8 @@ private struct WrittenSpace {
 
   mutating func note(_ event: StorageEvent) {
     switch event {
-    case .write(let offset, let bytes), .durableWrite(let offset, let bytes):
+    case .write(let offset, let bytes), .store(let offset, let bytes),
+      .durableWrite(let offset, let bytes):
       sectors.formUnion(touched(offset..<offset + bytes.count))
     case .resize, .synchronize, .loss:
       break

@@ -1,3 +1,4 @@
+import CrashSupport
 import Testing
 
 @testable import BTreeKV

@@ -1,28 +1,12 @@
+import CrashSupport
 import Foundation
 import Testing
 
 @testable import BTreeKV
 @testable import Pager
 
-/// Power cuts and deaths of the process in transactions over several trees.
+/// Cases of checkpoints with named trees that once lost something, each on its own.
 @Suite struct TransactionCrashTests {
-  static let cases: [CrashTests.Case] = Database.Durability.allCases.flatMap { durability in
-    (0..<(CrashTests.isLong ? 200 : 8)).map {
-      CrashTests.Case(durability: durability, seed: CrashTests.firstSeed + UInt64($0))
-    }
-  }
-
-  /// rule B2, B5, B7, C3, F1, E6: at whatever instant the power goes, each transaction is there as
-  /// a whole or not at all, in the order of their commits, with all trees and their names.
-  @Test(arguments: cases) func transactionsAreWhole(_ test: CrashTests.Case) throws {
-    var workload = try TransactionWorkload(seed: test.seed, durability: test.durability)
-    try workload.run(CrashTests.isLong ? 300 : 110)
-    var tally = CrashCheck.Tally()
-    let problems = CrashCheck.problems(
-      of: workload, images: CrashTests.isLong ? 800 : 60, tally: &tally)
-    #expect(problems.isEmpty, "\(problems.joined(separator: "\n"))")
-  }
-
   private func open(_ storage: any Storage) throws -> Database {
     var options = Database.Options()
     options.pageSize = 4096

@@ -1,3 +1,4 @@
+import CrashSupport
 import Foundation
 import Testing
 
@@ -10,7 +11,8 @@ struct TransactionFaultRun {
   let recording: RecordingStorage
   let faulty: FaultyStorage
   private(set) var problems: [String] = []
-  private var steps = TransactionSteps(seed: 5)
+  private var generator = OperationGenerator(seed: 5)
+  private var driver = OperationDriver()
   /// Every content that was committed, and the last one that may have been.
   private var committed: [ContentDigest] = [ContentDigest()]
   private var unknown: ContentDigest?
@@ -23,9 +25,10 @@ struct TransactionFaultRun {
     self.durability = durability
     recording = try RecordingStorage()
     faulty = FaultyStorage(recording)
-    steps.keyCount = 60
-    steps.valueLimit = 700
-    steps.largePerMille = 60
+    generator.keyCount = 60
+    generator.valueLimit = 700
+    generator.largePerMille = 60
+    generator.transactionPercent = 100
   }
 
   var options: Database.Options {
@@ -75,15 +78,15 @@ struct TransactionFaultRun {
   }
 
   private mutating func step(_ database: Database) {
-    let before = steps.model
+    let before = driver.model
     let wasPoisonedBefore = wasPoisoned
     do {
-      try steps.step(database)
+      try driver.apply(generator.mutation(), to: database)
       recording.recorder.mark()
-      if wasPoisonedBefore, steps.model.digest != before.digest {
+      if wasPoisonedBefore, driver.model.digest != before.digest {
         problems.append("a change after .poisoned succeeds")
       }
-      committed.append(steps.model.digest)
+      committed.append(driver.model.digest)
     } catch {
       let name = (error as? DatabaseError)?.code.name ?? "\(error)"
       note(name, "a step")
@@ -91,14 +94,14 @@ struct TransactionFaultRun {
       if name == "outcomeUnknown", (try? database.checkpoint()) != nil {
         // A large transaction whose checkpoint found no room is visible; now it is durable too.
         recording.recorder.mark()
-        committed.append(steps.model.digest)
+        committed.append(driver.model.digest)
         return
       }
       if name == "outcomeUnknown" {
-        unknown = steps.model.digest
-        isUncertain = steps.model.digest == before.digest
+        unknown = driver.model.digest
+        isUncertain = driver.model.digest == before.digest
       }
-      steps.model = before
+      driver.model = before
     }
   }
 

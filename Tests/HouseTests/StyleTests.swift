@@ -7,7 +7,7 @@ import Testing
     .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
 
   /// Every folder with code of ours.
-  static let folders = ["Sources", "Demo", "Tests", "Benchmarks"]
+  static let folders = ["Sources", "Demo", "Tests", "Benchmarks", "Fuzz"]
 
   static func files(in folders: [String], ending: String) throws -> [URL] {
     try folders.flatMap { folder in

@@ -130,6 +130,43 @@ import Testing
     #expect(storage.calls.filter { $0.operation == .write } == [write])
   }
 
+  /// rule C5, D1: who has looked at a page before it was freed hears that it has changed.
+  @Test func freeingMovesTheVersionOn() throws {
+    let storage = try MemoryStorage()
+    try storage.allocate(byteRange: 0..<64 * Self.byteCount)
+    let pool = try makePool(storage)
+    try make(pool, 9, content: 1)
+    #if !SHARED_LATCHES
+      let version = try pool.beginRead(reference(9), level: 0)
+      pool.discard(PageID(9))
+      #expect(!pool.endRead(PageID(9), version))
+    #endif
+    let before = self.version(pool, 9)
+    pool.discard(PageID(9))
+    #expect(self.version(pool, 9) > before)
+  }
+
+  /// rule C8: a page that is changed while its write is under way is dirty again after it.
+  @Test func changesDuringAWriteAreWritten() throws {
+    let storage = FaultyStorage(try MemoryStorage())
+    try storage.allocate(byteRange: 0..<64 * Self.byteCount)
+    let pool = try makePool(storage)
+    try make(pool, 9, content: 1)
+    storage.setHook { [storage] call in
+      guard call.operation == .write else { return nil }
+      storage.setHook(nil)
+      try? pool.makeResident(newPage: PageID(9))
+      pool.buffer(PageID(9))[200] = 2
+      pool.settle(relocated: PageID(9))
+      return nil
+    }
+    #expect(try pool.writeBack([PageID(9)], waiting: true, limitBytes: .max) == 1)
+    #expect(try pool.writeBack([PageID(9)], waiting: true, limitBytes: .max) == 1)
+    var byte: [UInt8] = [0]
+    try storage.readBytes(into: &byte, at: 9 * Self.byteCount + 200)
+    #expect(byte == [2])
+  }
+
   /// rule C7, C8: a page whose write failed is dirty again, and is written the next time.
   @Test func failedWritesStayDirty() throws {
     let storage = FaultyStorage(try MemoryStorage())

@@ -122,6 +122,29 @@ import Testing
     }
   }
 
+  /// rule C5: nor is an id that was freed a moment ago, alone or in a run, until the write of its
+  /// old content has ended.
+  @Test func freedPagesUnderWriteAreNotGivenOut() throws {
+    let storage = try MemoryStorage()
+    try storage.allocate(byteRange: 0..<16 * 4096)
+    let busy = Locked<Set<UInt64>>([])
+    let (allocator, _) = makeAllocator(
+      storage, busy: { page in busy.withLock { $0.contains(page) } })
+    let page = try allocator.allocatePage()
+    busy.withLock { $0 = [page.rawValue] }
+    try allocator.free(Extent(first: page, pageCount: 1))
+    let other = try allocator.allocatePage()
+    #expect(other != page)
+    for pageCount in 1...12 {
+      let run = try allocator.allocateExtent(pageCount: pageCount)
+      #expect(!(run.first.rawValue..<run.end).contains(page.rawValue), "\(pageCount) pages")
+      try allocator.free(run)
+    }
+    busy.withLock { $0 = [] }
+    let again = [try allocator.allocatePage(), try allocator.allocatePage()]
+    #expect(again.contains(page), "free once the write has ended")
+  }
+
   /// rule C7: a full disk leaves the allocator as it was.
   @Test func fullDiskLeavesTheAllocator() throws {
     let storage = try MemoryStorage(capacityByteCount: 40 * 4096)

@@ -251,6 +251,10 @@ let measures: KeyValuePairs<String, () throws -> Void> = [
   "ranges": { try measureRanges(path, count: count) },
   "large": { try measureLargeValues(path) },
   "readers": { try measureReaders(path, count: count) },
+  "long_region": { try measureLongRegion(path) },
+  "short_appends": { try measureShortAppends(path) },
+  "many_regions": { try measureManyRegions(path) },
+  "two_regions": { try measureTwoRegions(path) },
 ]
 let wanted = CommandLine.arguments.dropFirst(2)
 do {

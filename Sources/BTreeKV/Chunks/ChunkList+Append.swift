@@ -31,6 +31,11 @@ extension ChunkList {
       {
         try tree.makeDurable(valueOf: bytes.count, inTransaction: tree.isInTransaction)
         try extendTail(bytes, in: extent)
+      } else if writer.pointee.tail.index == 0, writer.pointee.tail.extent == nil,
+        tree.isInline(
+          key: ChunkKey.byteCount, value: writer.pointee.tail.byteCount + bytes.count)
+      {
+        try extendInLeaf(bytes)
       } else {
         try access.atOnce { () throws(PagerError) in try extend(bytes) }
       }
@@ -44,13 +49,6 @@ extension ChunkList {
   /// Appends bytes over the borders of chunks, in a transaction.
   private func extend(_ bytes: UnsafeRawBufferPointer) throws(PagerError) {
     var rest = bytes
-    if writer.pointee.tail.index == 0, writer.pointee.tail.extent == nil {
-      if tree.isInline(
-        key: ChunkKey.byteCount, value: writer.pointee.tail.byteCount + rest.count)
-      {
-        return try extendInLeaf(rest)
-      }
-    }
     try tree.makeDurable(valueOf: bytes.count, inTransaction: true)
     while !rest.isEmpty {
       if writer.pointee.tail.byteCount == Chunk.fullByteCount {

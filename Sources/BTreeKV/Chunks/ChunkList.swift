@@ -117,6 +117,30 @@ package final class ChunkList: @unchecked Sendable {
 }
 
 extension Engine {
+  /// A number that no list has had since the file was opened, nor has now.
+  ///
+  /// Writer mutex held.
+  func newChunkListID() throws(PagerError) -> UInt64 {
+    if workspace.state.pointee.nextListID == 0 {
+      let cursor = LeafCursor(tree: chunkTree, root: chunkTree.descriptor.writerRoot)
+      var last: UInt64 = 0
+      let isThere = try cursor.load(UnsafeRawBufferPointer(start: nil, count: 0), .last)
+      if isThere, cursor.count > 0 {
+        let key = cursor.entry(cursor.count - 1).key
+        guard key.count >= 8 else {
+          throw PagerError(.corrupted, "a key in the tree of chunks makes no sense", path: path)
+        }
+        last = UInt64(bigEndian: key.loadUnaligned(as: UInt64.self))
+      }
+      guard last < 1 << 62 else {
+        throw PagerError(.corrupted, "a key in the tree of chunks makes no sense", path: path)
+      }
+      workspace.state.pointee.nextListID = last + 1
+    }
+    defer { workspace.state.pointee.nextListID += 1 }
+    return workspace.state.pointee.nextListID
+  }
+
   /// The list of a number, the same object for all who use it.
   func chunkList(_ id: UInt64) -> ChunkList {
     chunkLists.withLock { lists in

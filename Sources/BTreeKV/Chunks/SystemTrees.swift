@@ -22,6 +22,14 @@ extension Transaction {
   package func chunkList(_ id: UInt64) -> ChunkList { state.engine.chunkList(id) }
 }
 
+extension Transaction {
+  /// A list that is not there yet.
+  package func newChunkList() throws(PagerError) -> ChunkList {
+    try state.check()
+    return state.engine.chunkList(try state.engine.newChunkListID())
+  }
+}
+
 extension Snapshot {
   /// A tree of the library's own, at the snapshot's instant.
   package func access(to id: TreeID) throws(DatabaseError) -> TreeAccess {

@@ -23,7 +23,7 @@ final class LeafCursor {
 
   /// What is known of the copy; behind a pointer since the runtime would check each access to a
   /// class's variables.
-  private struct State {
+  struct State {
     var count = 0
     var prefixLength = 0
     /// The copied leaf, and behind it the buffer of the current key: its prefix stays over a
@@ -34,7 +34,7 @@ final class LeafCursor {
     var isAllocated = false
   }
 
-  private let state: UnsafeMutablePointer<State>
+  let state: UnsafeMutablePointer<State>
   /// The separators around the copied leaf; nil at the ends of the tree.
   private(set) var lowerFence: [UInt8]?
   private(set) var upperFence: [UInt8]?
@@ -63,7 +63,7 @@ final class LeafCursor {
   @inline(__always) private var keyBuffer: UnsafeMutableRawPointer {
     state.pointee.memory + pageByteCount
   }
-  @inline(__always) private var node: Node { Node(copy) }
+  @inline(__always) var node: Node { Node(copy) }
   @inline(__always) var count: Int { state.pointee.count }
   @inline(__always) private var prefixLength: Int { state.pointee.prefixLength }
 
@@ -109,6 +109,7 @@ final class LeafCursor {
       guard let visit else { return false }
       copy.copyMemory(from: tree.pool.address(visit.page.id), byteCount: pageByteCount)
       guard tree.pool.endRead(visit.page.id, visit.version), isGood else { continue }
+      guard node.isPage(visit.page, level: 0) else { throw Node.mismatch(visit.page) }
       lowerFence = lower
       upperFence = upper
       state.pointee.count = node.count
@@ -117,8 +118,38 @@ final class LeafCursor {
       if let from = prefix.baseAddress {
         keyBuffer.copyMemory(from: from, byteCount: prefix.count)
       }
+      try checkRange(of: visit.page.id)
       return true
     }
+  }
+
+  /// Whether all keys of the copied leaf lie between the separators around it.
+  ///
+  /// Only a made-up file has others. See `checkProgress`.
+  private func checkRange(of page: PageID) throws(PagerError) {
+    let isAbove = lowerFence.map { $0.withUnsafeBytes { lowerBound($0).index == 0 } } ?? true
+    let isBelow = upperFence.map { $0.withUnsafeBytes { lowerBound($0).index == count } } ?? true
+    guard isAbove, isBelow else { throw outside(page) }
+  }
+
+  private func outside(_ page: PageID) -> PagerError {
+    PagerError(
+      .corrupted, "a page holds keys outside of the range that its parents give it",
+      page: page.rawValue)
+  }
+
+  /// Whether a walk that comes to the copied leaf from the one before is past all that it has seen.
+  ///
+  /// Each separator that it goes on with lies further than the one before it, and each leaf's
+  /// keys, of which there is one at least, lie between two of these. So a leaf that is referred to many
+  /// times passes once at most: that is what bounds a walk (rule F4).
+  ///
+  /// - Parameters:
+  ///   - fence: which ended the leaf before.
+  ///   - isReversed: whether the walk goes down.
+  func checkProgress(from fence: [UInt8], isReversed: Bool) throws(PagerError) {
+    let index = fence.withUnsafeBytes { lowerBound($0).index }
+    guard index == (isReversed ? count : 0) else { throw outside(node.id) }
   }
 
   private func choose(_ node: Node, _ key: UnsafeRawBufferPointer, _ target: Target) -> Int {

@@ -4,16 +4,16 @@ internal import Pager
 @usableFromInline
 final class RangeWalker {
   private let access: TreeAccess
-  private let leaf: LeafCursor
+  let leaf: LeafCursor
   private let range: KeyRange
   private let readsValues: Bool
-  private var isReversed: Bool
-  private var hasStarted = false
-  private var isFinished = false
+  var isReversed: Bool
+  var hasStarted = false
+  var isFinished = false
   /// Whether `key` is the last entry's: it lies in the copied leaf, and goes with that.
-  private var hasKey = false
+  var hasKey = false
   /// Where the walk is when `key` does not tell; nil at the beginning.
-  private var place: Place?
+  var place: Place?
   private let isInTransaction: Bool
   /// What the transaction had changed when the leaf was copied.
   private var changeCount: UInt64 = 0
@@ -77,6 +77,7 @@ final class RangeWalker {
     position.pointee.key = entry.key
     position.pointee.value = entry.payload
     if entry.isLarge { try loadLarge(entry.payload) }
+    assert(Pager.areNone(invariantViolations()))
     return true
   }
 
@@ -121,7 +122,7 @@ final class RangeWalker {
   }
 
   /// A place between two steps.
-  private struct Place {
+  struct Place {
     var key: [UInt8]
     /// Steps in this direction lead to the key itself, those in the other behind it; nil when it
     /// was the key of an entry: then both lead behind it.
@@ -129,7 +130,7 @@ final class RangeWalker {
   }
 
   /// Where the next leaf is to be looked for, if not beside the last one.
-  private var pending: Place?
+  var pending: Place?
 
   /// Where the walk is; nil at the beginning.
   private var current: Place? { hasKey ? Place(key: Array(key)) : place }
@@ -222,6 +223,7 @@ final class RangeWalker {
         return finish()
       }
       guard try load(fence, .holding) else { return finish() }
+      try checkProgress(from: fence)
       position.pointee.index = 0
     } else {
       hasStarted = true
@@ -241,6 +243,7 @@ final class RangeWalker {
       guard position.pointee.stop == 0, let fence = leaf.lowerFence, isAboveLower(fence),
         try load(fence, .below)
       else { return finish() }
+      try checkProgress(from: fence)
       position.pointee.index = leaf.count
     } else {
       hasStarted = true
@@ -280,6 +283,13 @@ final class RangeWalker {
       return try key.span.bytes.withUnsafeBytes { (bytes) throws(PagerError) in
         try leaf.load(bytes, target)
       }
+    }
+  }
+
+  /// Read as all else: what a snapshot that was let go shows does not count.
+  private func checkProgress(from fence: [UInt8]) throws(DatabaseError) {
+    try access.read { (_) throws(PagerError) in
+      try leaf.checkProgress(from: fence, isReversed: isReversed)
     }
   }
 

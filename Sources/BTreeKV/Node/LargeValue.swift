@@ -22,7 +22,8 @@ struct LargeValue {
   var extents: [Extent]
 
   static let headerByteCount = 26
-  static let epochOffset = 16
+  /// Of the run count and the runs.
+  static let runsOffset = 24
   static let extentByteCount = 10
   static let extentLimit = 32
   static let chunkByteCount = 64 << 10
@@ -87,13 +88,13 @@ struct LargeValue {
     else { return nil }
   }
 
-  /// Whether two references name the same pages, born in the same epoch: where one takes the other's
-  /// place, no page comes into use or goes out of it.
+  /// Whether two references name the same pages: where one takes the other's place, no page comes
+  /// into use or goes out of it.
   static func sharePages(_ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer) -> Bool {
     guard a.count == b.count, a.count > headerByteCount, let left = a.baseAddress,
       let right = b.baseAddress
     else { return false }
-    return memcmp(left + epochOffset, right + epochOffset, a.count - epochOffset) == 0
+    return memcmp(left + runsOffset, right + runsOffset, a.count - runsOffset) == 0
   }
 
   init(byteCount: Int, checksum: UInt64, birth: Epoch, extents: [Extent]) {

@@ -34,7 +34,21 @@ extension Node {
         return "a hint of a page is not the head that it stands for"
       }
     }
+    if !isLeaf, node.hasChildTwice(count: count) {
+      return "a page is twice a child of another"
+    }
     return node.orderProblem(count: count, isLeaf: isLeaf)
+  }
+
+  /// Whether two slots of an inner page name the same child: merging neighbours would then take a
+  /// page that it holds already.
+  private func hasChildTwice(count: Int) -> Bool {
+    withUnsafeTemporaryAllocation(of: UInt64.self, capacity: count) { room in
+      var ids = room
+      for index in 0..<count { ids.initializeElement(at: index, to: child(index).id.rawValue) }
+      ids.sort()
+      return (1..<count).contains { ids[$0] == ids[$0 - 1] }
+    }
   }
 
   /// Whether each cell lies in the heap, none overlap, and they and the garbage fill it.

@@ -57,6 +57,22 @@ struct Node {
   @inline(__always) var level: Int {
     Int(base.load(fromByteOffset: PageHeader.levelOffset, as: UInt8.self))
   }
+  /// Whether it is the page that a parent at the level above refers to.
+  ///
+  /// Reading in checks this, but for a page that another reference brought into memory: so whoever
+  /// copies or changes a page checks again, since a made-up file may refer to a page at two levels,
+  /// and to one that it says is free. Readers need not: their loads stay inside the pool (rule D4).
+  @inline(__always) func isPage(_ reference: PageReference, level: Int) -> Bool {
+    self.level == level && epoch == reference.epoch
+  }
+
+  /// What is wrong when it is not.
+  @inline(never) static func mismatch(_ reference: PageReference) -> PagerError {
+    PagerError(
+      .corrupted, "a page is not of the level or the epoch that its parent says",
+      page: reference.id.rawValue)
+  }
+
   @inline(__always) var prefixLength: Int {
     get { Int(base.load(fromByteOffset: Self.prefixLengthOffset, as: UInt16.self)) }
     nonmutating set {

@@ -67,7 +67,7 @@ final class SnapshotPin: Sendable {
 final class SnapshotRegistry: Sendable {
   let pager: Pager
   let ageLimitNanoseconds: UInt64?
-  private let held = Locked<[ObjectIdentifier: SnapshotPin.State]>([:])
+  let held = Locked<[ObjectIdentifier: SnapshotPin.State]>([:])
 
   init(pager: Pager, ageLimitSeconds: Double?) {
     self.pager = pager

@@ -278,9 +278,14 @@ extension Tree {
   func load(_ value: LargeValue) throws(PagerError) -> [UInt8] {
     let reader = LargeValueReader(value, storage: pager.storage, pageByteCount: pageByteCount)
     // The length was checked against the pages that the reference names, and these against the file.
-    for extent in value.extents where Int(extent.end) > pager.allocator.pageCount {
+    let filePageCount = pager.allocator.pageCount
+    for extent in value.extents where extent.end > UInt64(filePageCount) {
       throw PagerError(
         .corrupted, "a value lies beyond the end of the file", page: extent.first.rawValue)
+    }
+    guard value.extents.reduce(0, { $0 + $1.pageCount }) <= filePageCount else {
+      throw PagerError(
+        .corrupted, "a value has more pages than the file", page: value.extents[0].first.rawValue)
     }
     var failure: PagerError?
     let bytes = [UInt8](unsafeUninitializedCapacity: value.byteCount) { room, count in

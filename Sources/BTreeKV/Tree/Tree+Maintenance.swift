@@ -35,7 +35,17 @@ extension Database {
       }
       _ = try tree.mutate(Tree.Mutation(key: entry.key, payload: entry.value))
     case .insertLarge:
-      _ = try tree.mutate(Tree.Mutation(key: entry.key, payload: entry.value, isLarge: true))
+      guard var value = LargeValue(entry.value, pageByteCount: pager.pageByteCount) else {
+        throw PagerError(.corrupted, "a log record's reference to a value makes no sense")
+      }
+      // The writer that died was ahead by another distance (rule C9). An epoch of its may lie in the
+      // future of this one: then the value would seem younger than a snapshot that shows it, and be
+      // freed under that.
+      value.birth = Swift.min(
+        value.birth, pager.publishLatch.withLock { pager.published.pointee.epoch })
+      try value.encoded.span.bytes.withUnsafeBytes { (reference) throws(PagerError) in
+        _ = try tree.mutate(Tree.Mutation(key: entry.key, payload: reference, isLarge: true))
+      }
     case .remove:
       _ = try tree.mutate(Tree.Mutation(key: entry.key, payload: nil))
     case .removeRange:
@@ -59,8 +69,13 @@ extension Tree {
   ///
   /// Large values stay where they are.
   ///
+  /// - Parameters:
+  ///   - limit: a page number.
+  ///   - budget: of the walks over all trees.
   /// - Returns: whether anything moved.
-  func relocate(pagesFrom limit: Int) throws(PagerError) -> Bool {
+  func relocate(
+    pagesFrom limit: Int, _ budget: inout PageBudget
+  ) throws(PagerError) -> Bool {
     let root = pager.publishedRoot(of: descriptor)
     guard root.height > 0 else { return false }
     pathCount = 0
@@ -68,7 +83,7 @@ extension Tree {
     let limitID = PageID(UInt64(limit))
     let moved: PageReference?
     do throws(PagerError) {
-      moved = try relocate(&work, root.page, level: root.height - 1, limitID)
+      moved = try relocate(&work, root.page, level: root.height - 1, limitID, &budget)
     } catch {
       for page in work.made {
         pool.discard(page.id)
@@ -96,21 +111,17 @@ extension Tree {
   ///
   /// - Returns: the subtree's new root, or nil when nothing in it moved.
   private func relocate(
-    _ work: inout Restructuring, _ page: PageReference, level: Int, _ limit: PageID
+    _ work: inout Restructuring, _ page: PageReference, level: Int, _ limit: PageID,
+    _ budget: inout PageBudget
   ) throws(PagerError) -> PageReference? {
-    let version = try pool.beginRead(page, level: level)
-    pool.endRead(page.id, version)
+    try budget.spend(page)
     var changes: [(index: Int, child: PageReference)] = []
     if level > 0 {
       // The page may be evicted while its children move: its references are copied out first.
-      let children = copyOfChildren(page, version)
-      guard let children else {
-        return try relocate(&work, page, level: level, limit)
-      }
-      for (index, child) in children.enumerated() {
+      for (index, child) in try copyOfChildren(page, level: level, work).enumerated() {
         // Leaves that lie low enough need not even be read.
         if level == 1, child.id < limit { continue }
-        if let moved = try relocate(&work, child, level: level - 1, limit) {
+        if let moved = try relocate(&work, child, level: level - 1, limit, &budget) {
           changes.append((index, moved))
         }
       }
@@ -120,9 +131,9 @@ extension Tree {
   }
 
   private func copyOfChildren(
-    _ page: PageReference, _ version: PagePool.Version
-  ) -> [PageReference]? {
-    guard pool.lockShared(page.id, version) else { return nil }
+    _ page: PageReference, level: Int, _ work: Restructuring
+  ) throws(PagerError) -> [PageReference] {
+    try lockShared(page, level: level, work)
     defer { pool.unlock(shared: page.id) }
     let node = node(page.id)
     let count = node.count
@@ -134,10 +145,12 @@ extension Tree {
     _ changes: [(index: Int, child: PageReference)]
   ) throws(PagerError) -> PageReference {
     let new = try allocatePage(&work)
-    while true {
-      let version = try pool.beginRead(page, level: level)
-      pool.endRead(page.id, version)
-      if pool.lockShared(page.id, version) { break }
+    do throws(PagerError) {
+      try lockShared(page, level: level, work)
+    } catch {
+      // Whoever gives back what was made waits for those who hold it.
+      pool.unlockExclusive(new.id)
+      throw error
     }
     let copy = node(new.id)
     copy.copy(from: node(page.id), id: new.id, epoch: new.epoch, pageByteCount: pageByteCount)

@@ -65,10 +65,12 @@ extension Tree {
     }
     guard let visit else { return nil }
     let leaf = node(visit.page.id)
+    let isLeafRight = leaf.isPage(visit.page, level: 0)
     // Only the writer changes what it reads here; a page may only be evicted.
     let youngestPin = pager.youngestPinOfTransaction
     let isOld = !(youngestPin < leaf.epoch)
     guard pool.endRead(visit.page.id, visit.version) else { return nil }
+    guard isLeafRight else { throw Node.mismatch(visit.page) }
     if !isOld {
       guard pool.lockExclusive(visit.page.id, visit.version) else { return nil }
       return try mutateInPlace(mutation, visit.page)
@@ -84,18 +86,17 @@ extension Tree {
     let entry = logEntry(mutation)
     if mutation.payload == nil { try checkCount(removing: 1) }
     try reserveLog(entry.byteCount)
-    let new = PageReference(
-      id: try pager.allocator.allocatePage(), epoch: pager.epochOfTransaction)
-    do throws(PagerError) {
-      try pool.makeResident(newPage: new.id)
-    } catch {
-      try? pager.allocator.free(Extent(first: new.id, pageCount: 1))
-      throw error
-    }
+    let new = try allocatePage(beside: visit.page.id, parent.page.id)
     guard pool.lockExclusive(parent.page.id, parent.version) else {
       pool.discard(held: new.id)
       try? pager.allocator.free(Extent(first: new.id, pageCount: 1))
       return nil
+    }
+    guard node(parent.page.id).isPage(parent.page, level: 1) else {
+      pool.unlockUnchanged(parent.page.id)
+      pool.discard(held: new.id)
+      try? pager.allocator.free(Extent(first: new.id, pageCount: 1))
+      throw Node.mismatch(parent.page)
     }
     let copy = node(new.id)
     copy.copy(from: leaf, id: new.id, epoch: new.epoch, pageByteCount: pageByteCount)
@@ -114,10 +115,27 @@ extension Tree {
     // The old leaf is older than the transaction: others see it, or may.
     _ = pager.unlink(visit.page)
     pager.publishLatch.unlock()
+    assert(holdsInvariants(new, every: 64))
     pool.unlockExclusive(parent.page.id)
     pool.unlockExclusive(new.id)
     writer.pointee.lastInsert = (new.id, index)
     return Outcome(wasThere: isFound)
+  }
+
+  /// A page for a copy in a transaction, held exclusively.
+  private func allocatePage(beside leaf: PageID, _ parent: PageID) throws(PagerError)
+    -> PageReference
+  {
+    let id = try pager.allocator.allocatePage()
+    // Waiting for a page that is held here would take for ever. It stays in use.
+    if id == leaf || id == parent { throw markedAsFree(id) }
+    do throws(PagerError) {
+      try pool.makeResident(newPage: id)
+    } catch {
+      try? pager.allocator.free(Extent(first: id, pageCount: 1))
+      throw error
+    }
+    return PageReference(id: id, epoch: pager.epochOfTransaction)
   }
 
   /// Changes a leaf that is held exclusively, when the change fits and the leaf is young enough.
@@ -130,6 +148,10 @@ extension Tree {
     _ mutation: Mutation, _ page: PageReference
   ) throws(PagerError) -> Outcome? {
     let node = node(page.id)
+    guard node.isPage(page, level: 0) else {
+      pool.unlockUnchanged(page.id)
+      throw Node.mismatch(page)
+    }
     let (index, isFound) = node.lowerBound(
       of: mutation.key, isLeaf: true, pageByteCount: pageByteCount)
     if mutation.payload == nil, !isFound {
@@ -162,6 +184,7 @@ extension Tree {
     pager.publish(descriptor, countChange: mutation.payload == nil ? -1 : isFound ? 0 : 1)
     if mutation.isLarge, !keepsPages { linkLargeValue(mutation) }
     pager.publishLatch.unlock()
+    assert(holdsInvariants(page, every: 64))
     pool.unlockExclusive(page.id)
     writer.pointee.lastInsert = (page.id, index)
     return Outcome(wasThere: isFound)

@@ -149,7 +149,10 @@ extension Tree {
     do throws(PagerError) {
       let parent = node(path[position].page.id)
       let level = path[position].level - 1
-      for index in run { try collect(parent.child(index), level: level, into: &cut) }
+      var budget = PageBudget(pager)
+      for index in run {
+        try collect(parent.child(index), level: level, &budget, into: &cut)
+      }
       try checkCount(removing: cut.entryCount)
       // A neighbour takes over the range; it stays as it is.
       let keeper = run.lowerBound > 0 ? run.lowerBound - 1 : run.upperBound
@@ -174,7 +177,8 @@ extension Tree {
     let root = currentRoot
     guard root.height > 0 else { return }
     var cut = Subtrees()
-    try collect(root.page, level: root.height - 1, into: &cut)
+    var budget = PageBudget(pager)
+    try collect(root.page, level: root.height - 1, &budget, into: &cut)
     pager.publishLatch.withLock { pager.publish(descriptor, root: .empty) }
     writer.pointee.changeCount &+= 1
     try free(cut)
@@ -182,8 +186,9 @@ extension Tree {
 
   /// Finds everything that hangs below a page, and the page itself.
   private func collect(
-    _ page: PageReference, level: Int, into cut: inout Subtrees
+    _ page: PageReference, level: Int, _ budget: inout PageBudget, into cut: inout Subtrees
   ) throws(PagerError) {
+    try budget.spend(page)
     cut.pages.append(page)
     var children: [PageReference] = []
     while true {
@@ -204,14 +209,16 @@ extension Tree {
           }
         }
       }
+      let isRight = node.isPage(page, level: level)
       guard pool.endRead(page.id, version) else { continue }
+      guard isRight else { throw Node.mismatch(page) }
       if level == 0 {
         cut.entryCount += count
         cut.values.append(contentsOf: values)
       }
       break
     }
-    for child in children { try collect(child, level: level - 1, into: &cut) }
+    for child in children { try collect(child, level: level - 1, &budget, into: &cut) }
   }
 
   /// Notes what the tree no longer refers to, and frees what nobody else sees.

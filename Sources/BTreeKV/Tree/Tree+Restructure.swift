@@ -90,6 +90,11 @@ extension Tree {
         return false
       }
       path[position].isHeld = true
+      let (page, level) = (path[position].page, path[position].level)
+      guard node(page.id).isPage(page, level: level) else {
+        releasePath()
+        throw Node.mismatch(page)
+      }
     }
     return true
   }
@@ -145,6 +150,8 @@ extension Tree {
 
   func allocatePage(_ work: inout Restructuring) throws(PagerError) -> PageReference {
     let id = try pager.allocator.allocatePage()
+    // Waiting for a page that is held here would take for ever. It stays in use.
+    if isHeld(id, work) { throw markedAsFree(id) }
     do throws(PagerError) {
       try pool.makeResident(newPage: id)
     } catch {
@@ -156,17 +163,39 @@ extension Tree {
     return page
   }
 
+  private func isHeld(_ id: PageID, _ work: Restructuring) -> Bool {
+    (0..<pathCount).contains { path[$0].isHeld && path[$0].page.id == id }
+      || work.siblings.contains { $0.id == id }
+  }
+
+  /// What a made-up free map leads to.
+  @inline(never) func markedAsFree(_ id: PageID) -> PagerError {
+    PagerError(.corrupted, "a page of a tree is marked as free", page: id.rawValue)
+  }
+
   /// Holds a page beside the path shared.
   func holdSibling(
     _ work: inout Restructuring, _ page: PageReference, level: Int
   ) throws(PagerError) -> Node {
+    try lockShared(page, level: level, work)
+    work.siblings.append(page)
+    return node(page.id)
+  }
+
+  /// Holds a page shared, reading it in as often as it is evicted before that.
+  func lockShared(
+    _ page: PageReference, level: Int, _ work: Restructuring
+  ) throws(PagerError) {
+    // Made pages are held exclusively; they lie where the free map has no page of a tree.
+    if work.made.contains(where: { $0.id == page.id }) { throw markedAsFree(page.id) }
     while true {
       let version = try pool.beginRead(page, level: level)
       pool.endRead(page.id, version)
-      if pool.lockShared(page.id, version) {
-        work.siblings.append(page)
-        return node(page.id)
-      }
+      if pool.lockShared(page.id, version) { break }
+    }
+    guard node(page.id).isPage(page, level: level) else {
+      pool.unlock(shared: page.id)
+      throw Node.mismatch(page)
     }
   }
 
@@ -242,6 +271,7 @@ extension Tree {
     }
     let free = work.replaced.filter { pager.unlink($0) }
     pager.publishLatch.unlock()
+    assert(work.made.allSatisfy { holdsInvariants($0, every: 16) })
     release(work, topID: topID, free: free)
     return true
   }

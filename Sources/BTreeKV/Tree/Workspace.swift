@@ -16,6 +16,8 @@ final class Workspace: @unchecked Sendable {
     var changeCount: UInt64 = 0
     /// Counts what was undone, so that nobody believes what they knew before.
     var rollbackCount: UInt64 = 0
+    /// The number of the next new list of chunks; 0: not known yet.
+    var nextListID: UInt64 = 0
   }
 
   let state: UnsafeMutablePointer<State>

@@ -59,6 +59,7 @@ extension Pager {
     }
     for extent in endedLog?.all ?? [] { try allocator.free(extent) }
     try settle(limit: .max)
+    assert(holdsInvariantsAfterCheckpoint())
   }
 
   private func takeCut(endedLog: EndedLog?, isForced: Bool) -> Cut? {

@@ -87,6 +87,11 @@ public struct Extent: Hashable, Sendable {
 
   /// The page after the last one.
   @inlinable public var end: UInt64 { first.rawValue + UInt64(pageCount) }
+
+  /// Whether a page is in both.
+  func overlaps(_ other: Extent) -> Bool {
+    first.rawValue < other.end && other.first.rawValue < end
+  }
 }
 
 /// A place in the log, in bytes since the file was made; it never repeats.

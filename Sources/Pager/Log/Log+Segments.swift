@@ -155,27 +155,38 @@ extension Log {
   }
 
   private func initialize(_ segment: LogSegment, isRecycled: Bool) throws(PagerError) -> Live {
-    let start = Int(segment.extent.first.rawValue) * pageByteCount
-    var item = Live(segment: segment, memory: nil, finishedAt: nil)
-    if isMapped {
-      let base = try storage.map(byteRange: start..<start + segment.byteCount, writable: true)
-      storage.prefault(base, byteCount: segment.byteCount)
-      // What an earlier owner left here must not look like records: their salts differ, but a
-      // scan for records behind damage is quick only over zeros.
-      base.initializeMemory(as: UInt8.self, repeating: 0, count: segment.byteCount)
-      item.memory = base
-    } else {
+    let item = Live(segment: segment, memory: try memory(for: segment), finishedAt: nil)
+    do throws(PagerError) {
+      if !isMapped, !isRecycled, let zeros = item.memory {
+        let start = Int(segment.extent.first.rawValue) * pageByteCount
+        try writeZeros(start..<start + segment.byteCount, from: zeros)
+      }
+      try store(segment.encodedHeader(fileIdentifier: fileIdentifier), in: item, at: 0)
+      // The link sector of an earlier use must not survive either.
+      try store([UInt8](repeating: 0, count: 512), in: item, at: LogSegment.linkOffset)
+    } catch {
+      release(memoryOf: item)
+      throw error
+    }
+    return item
+  }
+
+  /// Zeroed memory for a segment: a mapping of its pages, or a buffer.
+  private func memory(for segment: LogSegment) throws(PagerError) -> UnsafeMutableRawPointer {
+    guard isMapped else {
       guard let base = SystemCalls.reserveMemory(byteCount: segment.byteCount) else {
         throw PagerError(.outOfAddressSpace, "the system refuses memory for the log's buffer")
       }
-      item.memory = base
       SystemCalls.prefault(base, byteCount: segment.byteCount)
-      if !isRecycled { try writeZeros(start..<start + segment.byteCount, from: base) }
+      return base
     }
-    try store(segment.encodedHeader(fileIdentifier: fileIdentifier), in: item, at: 0)
-    // The link sector of an earlier use must not survive either.
-    try store([UInt8](repeating: 0, count: 512), in: item, at: LogSegment.linkOffset)
-    return item
+    let start = Int(segment.extent.first.rawValue) * pageByteCount
+    let base = try storage.map(byteRange: start..<start + segment.byteCount, writable: true)
+    storage.prefault(base, byteCount: segment.byteCount)
+    // What an earlier owner left here must not look like records: their salts differ, but a
+    // scan for records behind damage is quick only over zeros.
+    base.initializeMemory(as: UInt8.self, repeating: 0, count: segment.byteCount)
+    return base
   }
 
   /// Overwriting is cheaper to sync than filling allocated space (rule B6).

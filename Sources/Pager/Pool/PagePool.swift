@@ -93,6 +93,9 @@ public final class PagePool: @unchecked Sendable {
     guard let reserved,
       let bookkeepingBase = SystemCalls.reserveMemory(byteCount: wordBytes + limit)
     else {
+      if let reserved {
+        SystemCalls.unmap(reserved, byteCount: byteCount + Self.slackByteCount)
+      }
       throw PagerError(.outOfAddressSpace, "the system refuses to reserve addresses for latches")
     }
     SystemCalls.adviseSmallPages(reserved, byteCount: byteCount + Self.slackByteCount)

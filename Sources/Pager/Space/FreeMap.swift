@@ -11,7 +11,7 @@ struct SpaceChange: Sendable {
 /// does not use, so that a crash never harms the map in force. The superblock holds a digest over
 /// all groups' versions: a lost, stale or misdirected write of a map page is found at open.
 struct FreeMap: Sendable {
-  private struct Group: Sendable {
+  struct Group: Sendable {
     var slot = 0
     var checkpoint: UInt64 = 0
     var checksum: UInt64 = 0
@@ -23,7 +23,7 @@ struct FreeMap: Sendable {
   let layout: FreeMapLayout
   let checksumSeed: UInt64
   private(set) var bits = PageBitmap()
-  private var groups: [Group] = []
+  var groups: [Group] = []
 
   /// The map of a new file: the superblocks and the first group's slots.
   init(layout: FreeMapLayout, checksumSeed: UInt64) {
@@ -170,6 +170,12 @@ struct FreeMap: Sendable {
       throw PagerError(
         .corrupted, "the free-space map is not the one that the superblock speaks of",
         expected: expected, found: digest)
+    }
+    // Its checksum says who wrote it, not that it makes sense: these must never be given out.
+    if let page = map.bits.missingFixedPages(layout, pageCount: pageCount).first {
+      throw PagerError(
+        .corrupted, "the free-space map gives away a page of its own or a superblock",
+        page: UInt64(page))
     }
     return map
   }

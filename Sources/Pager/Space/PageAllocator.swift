@@ -8,19 +8,19 @@
 ///
 /// Why `@unchecked Sendable`: all mutable state is touched with `lock` held.
 package final class PageAllocator: @unchecked Sendable {
-  private let lock = ConditionLock()
+  let lock = ConditionLock()
   private let storage: any Storage
-  private let layout: FreeMapLayout
+  let layout: FreeMapLayout
   private let isBeingWritten: @Sendable (UInt64) -> Bool
   private let pageLimit: Int
 
-  private var used = PageBitmap()
-  private var allocatedPageCount: Int
-  private var usedPageCount = 0
+  var used = PageBitmap()
+  var allocatedPageCount: Int
+  var usedPageCount = 0
   /// Freed lately, so probably still in the cache; given out first.
-  private var recentlyFreed: [UInt64] = []
+  var recentlyFreed: [UInt64] = []
   /// No page below is unused, but for recently freed ones.
-  private var lowestUnused = 0
+  var lowestUnused = 0
   private var prefersLowPages = false
 
   /// An allocator for a file of `allocatedPageCount` pages of which those in `used` are used.
@@ -33,6 +33,12 @@ package final class PageAllocator: @unchecked Sendable {
     self.allocatedPageCount = allocatedPageCount
     self.used = used
     self.used.grow(toPageCount: allocatedPageCount)
+    // A made-up map may speak of pages behind the file; when the file grows, they are free.
+    self.used.set(false, allocatedPageCount..<self.used.words.count * 64)
+    // The log may have made the file longer since the map was written, by a group of the map.
+    for slot in layout.slotPages(in: 0..<allocatedPageCount) {
+      self.used.set(true, slot..<slot + 1)
+    }
     self.pageLimit = pageLimit
     self.isBeingWritten = isBeingWritten
     usedPageCount = self.used.usedCount(below: allocatedPageCount)
@@ -62,11 +68,19 @@ package final class PageAllocator: @unchecked Sendable {
       if !used.contains(Int(id)), !isBeingWritten(id) { return take(Int(id)) }
       lowestUnused = min(lowestUnused, Int(id))
     }
+    var firstBusy: Int?
+    var from = lowestUnused
     while true {
-      while let page = used.firstUnused(in: lowestUnused..<allocatedPageCount) {
-        lowestUnused = page + 1
-        if !isBeingWritten(UInt64(page)) { return take(page) }
+      while let page = used.firstUnused(in: from..<allocatedPageCount) {
+        from = page + 1
+        if isBeingWritten(UInt64(page)) {
+          firstBusy = firstBusy ?? page
+          continue
+        }
+        lowestUnused = firstBusy ?? from
+        return take(page)
       }
+      lowestUnused = firstBusy ?? allocatedPageCount
       try grow(by: 1)
     }
   }

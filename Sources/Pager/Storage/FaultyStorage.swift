@@ -66,6 +66,8 @@ package final class FaultyStorage: Storage {
   private struct State {
     var plans: [Plan] = []
     var calls: [Call] = []
+    var failedCalls: [Call] = []
+    var mappingCount = 0
     var hook: (@Sendable (Call) -> PagerError?)?
   }
 
@@ -124,9 +126,22 @@ package final class FaultyStorage: Storage {
     state.withLock { $0.calls }
   }
 
+  /// The calls that were made to fail so far.
+  package var failedCalls: [Call] {
+    state.withLock { $0.failedCalls }
+  }
+
+  /// How many mappings were made and not given back yet.
+  package var mappingCount: Int {
+    state.withLock { $0.mappingCount }
+  }
+
   /// Forgets the calls so far.
   package func clearCalls() {
-    state.withLock { $0.calls = [] }
+    state.withLock { state in
+      state.calls = []
+      state.failedCalls = []
+    }
   }
 
   /// The number of calls so far of the given kinds.
@@ -145,7 +160,9 @@ package final class FaultyStorage: Storage {
     }
     // Run even when a plan fails the call: images are taken of each.
     let hooked = hook?(call)
-    return planned ?? hooked.map { Failure(error: $0, prefixByteCount: 0) }
+    let failure = planned ?? hooked.map { Failure(error: $0, prefixByteCount: 0) }
+    if failure != nil { state.withLock { $0.failedCalls.append(call) } }
+    return failure
   }
 
   private static func nextFailure(_ plans: inout [Plan], _ operation: Operation) -> Failure? {
@@ -245,7 +262,9 @@ package final class FaultyStorage: Storage {
     byteRange: Range<Int>, writable: Bool
   ) throws(PagerError) -> UnsafeMutableRawPointer {
     try pass(.map, offset: byteRange.lowerBound, byteCount: byteRange.count)
-    return try base.map(byteRange: byteRange, writable: writable)
+    let address = try base.map(byteRange: byteRange, writable: writable)
+    state.withLock { $0.mappingCount += 1 }
+    return address
   }
 
   package func map(
@@ -258,6 +277,7 @@ package final class FaultyStorage: Storage {
   package func unmap(_ base: UnsafeMutableRawPointer, byteCount: Int) {
     _ = begin(Call(.unmap, byteCount: byteCount))
     self.base.unmap(base, byteCount: byteCount)
+    state.withLock { $0.mappingCount -= 1 }
   }
 
   package func prefault(_ base: UnsafeMutableRawPointer, byteCount: Int) {

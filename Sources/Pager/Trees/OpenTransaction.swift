@@ -27,7 +27,7 @@ struct OpenTransaction {
   var cutCount = 0
   var levels: [Level] = []
   /// The pages that the transaction made and that are still there.
-  private var owned = PageBitmap()
+  var owned = PageBitmap()
   /// The trees that it has changed; their state's `working` is in force.
   var touched: [TreeDescriptor] = []
   /// What it no longer refers to but a pin, a savepoint or the log may.

@@ -240,6 +240,7 @@ extension Pager {
           droppedCount: transaction.pointee.dropped.count,
           roots: transaction.pointee.touched.map { $0.state.pointee.working }))
     }
+    assert(holdsInvariants(every: 8))
   }
 
   /// Ends the last savepoint and keeps what was done in it.
@@ -249,6 +250,7 @@ extension Pager {
     transaction.pointee.levels[last].made.append(contentsOf: level.made)
     transaction.pointee.levels[last].madeValues.append(contentsOf: level.madeValues)
     releaseSavepoint(level.pin)
+    assert(holdsInvariants(every: 8))
   }
 
   /// Ends the last savepoint and undoes what was done in it.
@@ -272,6 +274,7 @@ extension Pager {
     transaction.pointee.operationCount = level.operationCount
     releaseSavepoint(level.pin)
     giveBack(level)
+    assert(holdsInvariants(every: 8))
   }
 
   private func releaseSavepoint(_ pin: Epoch) {

@@ -79,7 +79,7 @@ extension Pager {
   func writeTreeTable(at epoch: Epoch) throws(PagerError) -> TreeTable.Location? {
     guard let bytes = treeTable(at: epoch) else { return nil }
     let pageCount = (bytes.count + pageByteCount - 1) / pageByteCount
-    let extent = try allocator.allocateExtent(pageCount: pageCount)
+    let extent = try allocateExtentForCut(pageCount: pageCount)
     do throws(PagerError) {
       try storage.writeBytes(bytes, at: Int(extent.first.rawValue) * pageByteCount)
     } catch {
@@ -89,6 +89,35 @@ extension Pager {
     return TreeTable.Location(
       extent: extent, byteCount: bytes.count,
       checksum: bytes.withUnsafeBytes { checksum64($0, seed: superblock.checksumSeed) })
+  }
+
+  /// Allocates pages for what belongs to a cut although it is written after it.
+  ///
+  /// A page may have come into use and gone out of it again since the cut. The free map hears of
+  /// that with the next cut, and would take it for news of this extent: so it must be of pages of
+  /// which nothing is waiting to be told (rule A3). Nothing more can come: what is free in the
+  /// allocator was noted before, and what is allocated is nobody else's.
+  ///
+  /// Checkpoint mutex held.
+  func allocateExtentForCut(pageCount: Int) throws(PagerError) -> Extent {
+    var unfit: [Extent] = []
+    var found: Extent?
+    var failure: PagerError?
+    do throws(PagerError) {
+      while found == nil {
+        let extent = try allocator.allocateExtent(pageCount: pageCount)
+        let isMentioned = publishLatch.withLock {
+          published.pointee.spaceChanges.contains { $0.extent.overlaps(extent) }
+        }
+        if isMentioned { unfit.append(extent) } else { found = extent }
+      }
+    } catch {
+      failure = error
+    }
+    for extent in unfit { try allocator.free(extent) }
+    if let failure { throw failure }
+    guard let found else { preconditionFailure("the search ends with an extent or an error") }
+    return found
   }
 
   /// Reads the table that a superblock names.

@@ -46,6 +46,12 @@ extension SystemCalls {
     advise(base, byteCount: byteCount, .populateForWriting)
   }
 
+  /// Whether two buffers of one length hold the same bytes.
+  static func areEqual(_ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer) -> Bool {
+    guard let first = a.baseAddress, let second = b.baseAddress else { return a.count == b.count }
+    return a.count == b.count && memcmp(first, second, a.count) == 0
+  }
+
   /// Lets another thread run on this core.
   package static func yieldThread() { sched_yield() }
 

@@ -76,9 +76,6 @@ package enum SystemCalls {
     #endif
   }
 
-  /// The longest single transfer: systems refuse or shorten those of 2 GiB and more.
-  package static let maximumTransferByteCount = 1 << 30
-
   /// The system's page size, to which mappings are aligned.
   package static let pageByteCount = Int(sysconf(Int32(_SC_PAGESIZE)))
 
@@ -93,17 +90,6 @@ package enum SystemCalls {
     /// Whether a descriptor opened `O_DSYNC` puts data on the medium (not just into the device).
     static let hasDurableDescriptors = true
   #endif
-
-  /// Repeats the call while a signal interrupts it.
-  @inline(__always)
-  private static func retrying(_ call: () -> Int) throws(SystemError) -> Int {
-    while true {
-      let result = call()
-      if result != -1 { return result }
-      let number = errno
-      if number != EINTR { throw SystemError(number: number) }
-    }
-  }
 
   // MARK: Descriptors
 
@@ -164,38 +150,6 @@ package enum SystemCalls {
     _ = close(descriptor)
   }
 
-  /// Reads until the buffer is full or the file ends.
-  static func readFile(
-    _ descriptor: Int32, into buffer: UnsafeMutableRawBufferPointer, at offset: Int,
-    transferByteCount: Int = maximumTransferByteCount
-  ) throws(SystemError) -> Int {
-    guard let base = buffer.baseAddress else { return 0 }
-    var done = 0
-    while done < buffer.count {
-      let count = min(buffer.count - done, transferByteCount)
-      let read = try retrying { pread(descriptor, base + done, count, off_t(offset + done)) }
-      if read == 0 { break }
-      done += read
-    }
-    return done
-  }
-
-  /// Writes all bytes.
-  static func writeFile(
-    _ descriptor: Int32, _ bytes: UnsafeRawBufferPointer, at offset: Int,
-    transferByteCount: Int = maximumTransferByteCount
-  ) throws(SystemError) {
-    guard let base = bytes.baseAddress else { return }
-    var done = 0
-    while done < bytes.count {
-      let count = min(bytes.count - done, transferByteCount)
-      let written = try retrying { pwrite(descriptor, base + done, count, off_t(offset + done)) }
-      // No file system should do this; looping for ever would be worse than an error.
-      if written == 0 { throw SystemError(number: EIO) }
-      done += written
-    }
-  }
-
   /// Puts on the medium what was written to the file.
   static func synchronize(_ descriptor: Int32) throws(SystemError) {
     #if canImport(Darwin)
@@ -247,12 +201,9 @@ package enum SystemCalls {
       }
       try truncate(descriptor, to: byteRange.upperBound)
     #else
-      // It returns the error instead of setting `errno`.
-      var result: Int32
-      repeat {
-        result = posix_fallocate(descriptor, off_t(byteRange.lowerBound), off_t(byteRange.count))
-      } while result == EINTR
-      if result != 0 { throw SystemError(number: result) }
+      try retryingNumber {
+        posix_fallocate(descriptor, off_t(byteRange.lowerBound), off_t(byteRange.count))
+      }
     #endif
   }
 

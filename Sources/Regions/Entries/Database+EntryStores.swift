@@ -132,13 +132,20 @@ extension Transaction {
   func findOrCreateEntryStore(_ name: String) throws(DatabaseError) -> UInt64 {
     let stores = stores
     if let list = try EntryAccess.find(name, stores.access) { return list }
-    var list: UInt64 = 0
+    try stores.check(name)
     let chunks = access(to: .chunks)
-    try inSavepoint { () throws(DatabaseError) in
-      list = try stores.add(name) | EntryAccess.listBit
-      try converting { () throws(PagerError) in try chunkList(list).create(chunks) }
+    return try converting { () throws(PagerError) in
+      let list = try newChunkList()
+      try list.create(chunks)
+      do throws(DatabaseError) {
+        try stores.add(name, id: list.id)
+      } catch {
+        // What has no name would never be removed.
+        try? list.remove(chunks)
+        throw error.cause
+      }
+      return list.id
     }
-    return list
   }
 
   /// Runs changes that are undone together when one throws.

@@ -178,12 +178,9 @@ public final class EntryAccess: Sendable {
     self.prefix = prefix
   }
 
-  /// Numbers of stores' lists have this bit; those of regions don't.
-  static let listBit: UInt64 = 1 << 62
-
   /// The list of a name's store, or nil.
   static func find(_ name: String, _ names: TreeAccess) throws(DatabaseError) -> UInt64? {
-    try RegionCatalogue(names, of: "store").find(name).map { $0 | listBit }
+    try RegionCatalogue(names, of: "store").find(name)
   }
 
   static var notFound: DatabaseError {

@@ -1,0 +1,81 @@
+package import BTreeKV
+import Pager
+import TestSupport
+
+/// The content of a database, of all its trees with their names, as one number that does not depend
+/// on order, and its count.
+package struct ContentDigest: Hashable {
+  package private(set) var sum: UInt64 = 0
+  package private(set) var count = 0
+
+  private static func hash(_ tree: String, _ key: [UInt8], _ value: [UInt8]) -> UInt64 {
+    let treeHash = Array(tree.utf8).withUnsafeBytes { checksum64($0, seed: 77) }
+    return key.withUnsafeBytes { key in
+      value.withUnsafeBytes { checksum64($0, seed: checksum64(key, seed: treeHash)) }
+    }
+  }
+
+  /// - Parameter tree: its name, none for the one that has none.
+  package mutating func add(_ key: [UInt8], _ value: [UInt8], tree: String = "") {
+    sum &+= Self.hash(tree, key, value)
+    count += 1
+  }
+
+  package mutating func remove(_ key: [UInt8], _ value: [UInt8], tree: String = "") {
+    sum &-= Self.hash(tree, key, value)
+    count -= 1
+  }
+
+  /// Counts a named tree, also while it is empty.
+  package mutating func add(tree: String) {
+    sum &+= Self.hash(tree, [], Array("a tree".utf8)) | 1 << 63
+  }
+  package mutating func remove(tree: String) {
+    sum &-= Self.hash(tree, [], Array("a tree".utf8)) | 1 << 63
+  }
+
+  package init() {}
+
+  /// What an open database holds.
+  package init(of database: Database) throws {
+    var digest = ContentDigest()
+    try digest.addEntries(of: database, tree: "")
+    for name in try database.treeNames() {
+      guard let tree = try database.existingTree(name) else {
+        throw TestFailure("there is no tree \"\(name)\", which treeNames names")
+      }
+      digest.add(tree: name)
+      try digest.addEntries(of: tree, tree: name)
+    }
+    self = digest
+  }
+
+  /// What a snapshot holds.
+  package init(of snapshot: Snapshot) throws {
+    var digest = ContentDigest()
+    try digest.addEntries(of: snapshot, tree: "")
+    for name in try snapshot.treeNames() {
+      guard let tree = try snapshot.tree(name) else {
+        throw TestFailure("there is no tree \"\(name)\", which treeNames names")
+      }
+      digest.add(tree: name)
+      try digest.addEntries(of: tree, tree: name)
+    }
+    self = digest
+  }
+
+  private mutating func addEntries(of tree: some ReadableTree, tree name: String) throws {
+    let before = count
+    var sum = self
+    try tree.forEach { key, value in
+      sum.add(
+        key.withUnsafeBytes { Array($0) }, value.withUnsafeBytes { Array($0) }, tree: name)
+      return .next
+    }
+    self = sum
+    guard count - before == tree.count else {
+      throw TestFailure(
+        "\(count - before) entries are seen in \"\(name)\", \(tree.count) counted")
+    }
+  }
+}

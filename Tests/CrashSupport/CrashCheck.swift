@@ -1,0 +1,16 @@
+package import BTreeKV
+package import Pager
+import TestSupport
+
+/// Says whether a file is whole.
+package enum CrashCheck {
+  /// Opens an image, verifies it, and gives its content.
+  package static func content(
+    of storage: some Storage, _ options: Database.Options
+  ) throws -> (digest: ContentDigest, database: Database) {
+    let database = try Database.open(
+      storage: storage, options: options, hasBackgroundThreads: false)
+    try requireSound(database, "after opening")
+    return (try ContentDigest(of: database), database)
+  }
+}

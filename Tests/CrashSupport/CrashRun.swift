@@ -1,0 +1,152 @@
+package import BTreeKV
+import Pager
+import TestSupport
+
+/// A workload on a recorded file, to be crashed at any instant of it.
+package struct CrashRun {
+  package let plan: CrashPlan
+  package let recorder: Recorder
+  package private(set) var history = CrashHistory(ContentDigest())
+  /// How many events the first opening took.
+  package private(set) var openingEnd = 0
+  private var storage: RecordingStorage
+  private var driver = OperationDriver()
+  /// What the file holds for certain.
+  private var durableModel = TreesModel()
+  private var durability: Database.Durability
+  private var snapshots: [(Snapshot, ContentDigest)] = []
+
+  /// A run on a file of this content; none makes a new one.
+  package init(_ plan: CrashPlan, contents: [UInt8] = []) throws {
+    self.plan = plan
+    storage = try RecordingStorage(contents: contents)
+    recorder = storage.recorder
+    durability = plan.durability
+  }
+
+  /// Opens the database for the first time, which recovers what is there.
+  ///
+  /// - Returns: the database and what was found in it, which is durable.
+  package mutating func open() throws -> (Database, ContentDigest) {
+    let database = try open(durability)
+    openingEnd = recorder.eventCount
+    try requireSound(database, "after opening")
+    let digest = try ContentDigest(of: database)
+    if digest != history.digests[0] {
+      driver.model = try TreesModel(of: database)
+      durableModel = driver.model
+      history = CrashHistory(digest)
+    }
+    return (database, digest)
+  }
+
+  /// Does all operations on the database that `open` gave.
+  package mutating func run(_ first: Database) throws {
+    var database = first
+    for operation in plan.operations { try step(operation, &database) }
+    try compare(database, "at the end")
+    snapshots = []
+    if plan.isClosed {
+      let start = recorder.eventCount
+      try database.close()
+      note(.barrier, start)
+    } else {
+      database.abandon()
+    }
+  }
+
+  private func open(_ durability: Database.Durability) throws -> Database {
+    let database = try Database.open(
+      storage: storage, options: plan.options(durability), hasBackgroundThreads: false)
+    recorder.mark()
+    return database
+  }
+
+  private func compare(_ database: Database, _ context: String) throws {
+    try require(
+      try ContentDigest(of: database) == driver.model.digest,
+      "\(context) the content is another one than the model's")
+  }
+
+  private mutating func note(_ kind: CrashHistory.Kind, _ start: Int) {
+    recorder.mark()
+    history.note(kind, driver.model.digest, start: start, end: recorder.eventCount)
+    if kind == .barrier { durableModel = driver.model }
+  }
+
+  private mutating func step(_ operation: CrashOperation, _ database: inout Database) throws {
+    let start = recorder.eventCount
+    switch operation {
+    case .checkpoint:
+      try database.checkpoint()
+      note(.barrier, start)
+    case .waitUntilDurable:
+      try database.waitUntilDurable()
+      note(.barrier, start)
+    case .insertDurably:
+      try driver.apply(operation, to: database)
+      note(.barrier, start)
+    case .load where durability != .none:
+      let isEmpty = driver.model.digest
+      try driver.apply(operation, to: database)
+      // On a tree that has entries it does nothing.
+      note(isEmpty == driver.model.digest ? .change(durability) : .barrier, start)
+    case .takeSnapshot:
+      snapshots.append((try database.snapshot(), driver.model.digest))
+      if snapshots.count > 3 { snapshots.removeFirst() }
+    case .releaseSnapshots: try releaseSnapshots()
+    case .reopen(let next):
+      try releaseSnapshots()
+      try database.close()
+      note(.barrier, start)
+      try reopen(next, &database)
+    case .kill(let next):
+      snapshots = []
+      database.abandon()
+      if durability == .none { driver.model = durableModel }
+      try reopen(next, &database)
+      try compare(database, "after the death of the process")
+      note(.barrier, start)
+    default:
+      try driver.apply(operation, to: database)
+      note(.change(durability), start)
+    }
+  }
+
+  private mutating func reopen(
+    _ next: Database.Durability, _ database: inout Database
+  ) throws {
+    durability = next
+    storage = storage.reopen()
+    database = try open(next)
+  }
+
+  private mutating func releaseSnapshots() throws {
+    for (snapshot, digest) in snapshots {
+      try require(
+        try ContentDigest(of: snapshot) == digest, "a snapshot shows another content")
+    }
+    snapshots = []
+  }
+}
+
+extension TreesModel {
+  /// What an open database holds.
+  init(of database: Database) throws {
+    self.init()
+    try add(database, "")
+    for name in try database.treeNames() {
+      create(name)
+      if let tree = try database.existingTree(name) { try add(tree, name) }
+    }
+  }
+
+  private mutating func add(_ tree: some ReadableTree, _ name: String) throws {
+    var entries: [([UInt8], [UInt8])] = []
+    try tree.forEach { key, value in
+      entries.append((key.withUnsafeBytes { Array($0) }, value.withUnsafeBytes { Array($0) }))
+      return .next
+    }
+    for (key, value) in entries { set(name, key, value) }
+  }
+}

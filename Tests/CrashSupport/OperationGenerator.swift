@@ -1,0 +1,96 @@
+package import BTreeKV
+
+/// Seeded operations of all kinds.
+package struct OperationGenerator {
+  package var random: CrashRandom
+  package var keyCount: Int
+  package var valueLimit: Int
+  /// Of a thousand values so many are large.
+  package var largePerMille = 25
+  /// Of a hundred changes so many are transactions.
+  package var transactionPercent: Int
+
+  package init(seed: UInt64) {
+    random = CrashRandom(seed: seed)
+    keyCount = [15, 90, 350][random.below(3)]
+    valueLimit = [30, 250, 900][random.below(3)]
+    transactionPercent = [5, 40, 80][random.below(3)]
+  }
+
+  private mutating func key() -> Int { random.below(keyCount) }
+
+  private mutating func size() -> Int {
+    if random.below(1000) < largePerMille {
+      return 1500 + random.below(random.once(in: 8) ? 150_000 : 20_000)
+    }
+    return random.below(valueLimit)
+  }
+
+  /// A change of one tree.
+  private mutating func change(_ tree: Int) -> CrashOperation {
+    switch random.below(24) {
+    case 0..<11: .insert(tree: tree, key: key(), size: size())
+    case 11..<16: .remove(tree: tree, key: key())
+    case 16: .update(tree: tree, key: key(), size: size())
+    case 17:
+      .compareAndSwap(tree: tree, key: key(), size: size(), isExpected: !random.once(in: 4))
+    case 18, 19:
+      .insertMany(
+        tree: tree, key: key(), count: 1 + random.below(random.once(in: 5) ? 120 : 12),
+        size: random.below(valueLimit))
+    case 20, 21: .removeRange(tree: tree, from: key(), to: key())
+    case 22: random.once(in: 3) ? .removeAll(tree: tree) : .insert(tree: tree, key: 0, size: 9)
+    default: .load(tree: tree, count: 1 + random.below(200), size: random.below(valueLimit))
+    }
+  }
+
+  private mutating func changeOfTrees() -> CrashOperation {
+    let tree = 1 + random.below(3)
+    return switch random.below(4) {
+    case 0, 1: .createTree(tree)
+    case 2: .dropTree(tree)
+    default: .renameTree(tree, to: 1 + random.below(3))
+    }
+  }
+
+  private mutating func parts(depth: Int) -> [CrashOperation] {
+    let count = depth == 0 && random.once(in: 12) ? 60 : 1 + random.below(12)
+    return (0..<count).map { _ in
+      switch random.below(20) {
+      case 0 where depth < 3: .savepoint(parts(depth: depth + 1), isKept: random.once(in: 2))
+      case 1: changeOfTrees()
+      default: change([0, 0, 1, 2, 3][random.below(5)])
+      }
+    }
+  }
+
+  /// A step that changes what the database holds.
+  package mutating func mutation() -> CrashOperation {
+    if random.below(100) < transactionPercent {
+      return .transaction(parts(depth: 0), isKept: !random.once(in: 6))
+    }
+    if random.once(in: 12) { return changeOfTrees() }
+    if random.once(in: 15) {
+      return .insertDurably(tree: 0, key: key(), size: size())
+    }
+    return change([0, 0, 0, 1, 2, 3][random.below(6)])
+  }
+
+  /// Any step.
+  package mutating func next() -> CrashOperation {
+    switch random.below(60) {
+    case 0: .reopen(durability())
+    case 1: .kill(durability())
+    case 2...5: .checkpoint
+    case 6...8: .waitUntilDurable
+    case 9...11: .takeSnapshot
+    case 12, 13: .releaseSnapshots
+    default: mutation()
+    }
+  }
+
+  package mutating func durability() -> Database.Durability {
+    let all = Database.Durability.allCases
+    return all[random.below(all.count)]
+  }
+}
