@@ -62,7 +62,7 @@ let package = Package(
       name: "CrashTests", dependencies: ["Pager", "BTreeKV", "CrashSupport", "TestSupport"],
       path: "Tests/CrashTests", swiftSettings: settings + latchSettings),
     .testTarget(
-      name: "HouseTests", dependencies: ["BTreeKV", "Pager"], swiftSettings: settings),
+      name: "HouseTests", dependencies: ["BTreeKV", "Regions", "Pager"], swiftSettings: settings),
     .testTarget(
       name: "ToolTests", dependencies: ["BTreeKV", "kvtool", "Demo", "TestSupport"],
       swiftSettings: settings),

@@ -188,17 +188,12 @@ extension EntryLog {
           let (leaf, chunkLeaf) = try index.tree.holdLeaves(
             for: indexKey, and: chunkKey, of: list.tree)
         else { return nil }
-        var old: EntryPlace?
-        if leaf.isFound {
-          let cell = index.tree.node(leaf.page.id).cell(leaf.index, isLeaf: true)
-          old = cell.isLarge ? nil : EntryPlace(cell.payload)
-        }
-        guard leaf.isFound == (old != nil), kind == .value || leaf.isFound else {
+        guard let old = oldPlace(in: leaf), kind == .value || leaf.isFound else {
           index.tree.release(leaf, chunkLeaf)
           if leaf.isFound { throw damage("what the tree says of a key") }
           return false
         }
-        trailer.count(key: key.count, old)
+        trailer.count(key: key.count, old.place)
         let target = memory + tail.byteCount
         trailer.writeEntry(key, payload, to: target)
         var sum = list.writer.pointee.sum
@@ -219,6 +214,14 @@ extension EntryLog {
         return leaf.isFound
       }
     }
+  }
+
+  /// What a leaf says of the key that it was held for: a place or none; nil when it makes no sense.
+  private func oldPlace(in leaf: Tree.HeldLeaf) -> (place: EntryPlace?, isFound: Bool)? {
+    guard leaf.isFound else { return (nil, false) }
+    let cell = index.tree.node(leaf.page.id).cell(leaf.index, isLeaf: true)
+    guard !cell.isLarge, let place = EntryPlace(cell.payload) else { return nil }
+    return (place, true)
   }
 }
 

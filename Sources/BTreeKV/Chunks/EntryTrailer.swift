@@ -51,7 +51,7 @@ struct EntryTrailer: Equatable {
     (payload + key + byteCount + blockByteCount - 1) / blockByteCount
   }
 
-  /// Reads one; nil when it makes no sense. The checksum is not looked at.
+  /// Reads one, without looking at the checksum; nil when it makes no sense.
   @inline(__always)
   init?(_ bytes: UnsafeRawPointer) {
     guard bytes.load(as: UInt8.self) == Self.magic,

@@ -31,7 +31,9 @@ extension Database {
     }
   }
 
-  /// Removes an entry store with all its entries. Those that somebody holds stay good.
+  /// Removes an entry store with all its entries.
+  ///
+  /// Those that somebody holds stay good.
   ///
   /// - Parameter name: what it is called.
   /// - Returns: whether there was such a store.
