@@ -71,7 +71,8 @@ struct RegionHistory {
   private mutating func step() throws {
     switch random.below(20) {
     case 0: try reopen()
-    case 1: try database.checkpoint()
+    case 1:
+      if random.chance(50) { try database.checkpoint() } else { try database.compact() }
     case 2:
       if snapshots.count > 3 { snapshots.remove(at: random.below(snapshots.count)) }
       snapshots.append((try database.snapshot(), model))

@@ -122,7 +122,9 @@ extension Engine {
   /// Writer mutex held.
   func newChunkListID() throws(PagerError) -> UInt64 {
     if workspace.state.pointee.nextListID == 0 {
-      let cursor = LeafCursor(tree: chunkTree, root: chunkTree.descriptor.writerRoot)
+      // What is committed: a list that the transaction under way has removed may come back.
+      let cursor = LeafCursor(
+        tree: chunkTree, root: pager.publishedRoot(of: chunkTree.descriptor))
       var last: UInt64 = 0
       let isThere = try cursor.load(UnsafeRawBufferPointer(start: nil, count: 0), .last)
       if isThere, cursor.count > 0 {

@@ -65,7 +65,7 @@ extension Tree {
   /// Moves pages whose number is `limit` or more into free pages below, so that the end of the
   /// file can be cut off.
   ///
-  /// Nobody else uses the tree.
+  /// Writer mutex held, or nobody else uses the tree. Readers and checkpoints may go on.
   ///
   /// Large values stay where they are.
   ///
@@ -76,35 +76,49 @@ extension Tree {
   func relocate(
     pagesFrom limit: Int, _ budget: inout PageBudget
   ) throws(PagerError) -> Bool {
-    let root = pager.publishedRoot(of: descriptor)
-    guard root.height > 0 else { return false }
-    pathCount = 0
-    var work = startRestructuring()
-    let limitID = PageID(UInt64(limit))
-    let moved: PageReference?
-    do throws(PagerError) {
-      moved = try relocate(&work, root.page, level: root.height - 1, limitID, &budget)
-    } catch {
-      for page in work.made {
-        pool.discard(page.id)
-        try? pager.allocator.free(Extent(first: page.id, pageCount: 1))
+    while true {
+      let root = pager.publishedRoot(of: descriptor)
+      guard root.height > 0 else { return false }
+      pathCount = 0
+      var work = startRestructuring()
+      let limitID = PageID(UInt64(limit))
+      let moved: PageReference?
+      do throws(PagerError) {
+        moved = try relocate(&work, root.page, level: root.height - 1, limitID, &budget)
+      } catch {
+        giveBackRelocated(work)
+        throw error
       }
-      throw error
-    }
-    guard let moved else { return false }
-    pager.publishLatch.withLock {
-      for page in work.made { pager.link(relocated: page.id) }
-      pager.publish(
-        descriptor, root: TreeRoot(page: moved, height: root.height, count: root.count))
-    }
-    for page in work.replaced {
-      let isFree = pager.publishLatch.withLock { pager.unlink(page) }
-      if isFree {
-        pool.discard(page.id)
-        try pager.allocator.free(Extent(first: page.id, pageCount: 1))
+      guard let moved else { return false }
+      let isPublished = pager.publishLatch.withLock {
+        // A pin that was taken since ended the epoch in which the new pages were to be born.
+        guard pager.published.pointee.epoch == work.birth else { return false }
+        for page in work.made { pager.link(relocated: page.id) }
+        pager.publish(
+          descriptor, root: TreeRoot(page: moved, height: root.height, count: root.count))
+        return true
       }
+      guard isPublished else {
+        giveBackRelocated(work)
+        budget = PageBudget(pager)
+        continue
+      }
+      for page in work.replaced {
+        let isFree = pager.publishLatch.withLock { pager.unlink(page) }
+        if isFree {
+          pool.discard(page.id)
+          try pager.allocator.free(Extent(first: page.id, pageCount: 1))
+        }
+      }
+      return true
     }
-    return true
+  }
+
+  private func giveBackRelocated(_ work: Restructuring) {
+    for page in work.made {
+      pool.discard(page.id)
+      try? pager.allocator.free(Extent(first: page.id, pageCount: 1))
+    }
   }
 
   /// Moves what is too high in a subtree.

@@ -30,6 +30,37 @@ extension Pager {
     try writeCheckpoint(endingLog: nil, truncatingTo: nil)
   }
 
+  /// Goes on in a new log segment, which takes the first place that is free; the next checkpoint frees
+  /// the one before.
+  ///
+  /// Writer mutex held.
+  package func moveLog() throws(PagerError) {
+    guard let log, log.isStarted else { return }
+    log.dropPrepared(startsSmall: true)
+    try reserveLogSlowly(body: 256)
+  }
+
+  /// Gives back the pages that are kept for log segments to come.
+  ///
+  /// Writer mutex held.
+  package func dropSpareSegments() { log?.dropPrepared(startsSmall: false) }
+
+  /// Cuts off the end of the file as far as nobody uses it.
+  ///
+  /// Writers and readers go on meanwhile. After a crash in it the file is as long as before, or as
+  /// it should be.
+  ///
+  /// - Throws: as `checkpoint`.
+  package func truncate() throws(PagerError) {
+    checkpointMutex.lock()
+    defer { checkpointMutex.unlock() }
+    try failureCell.check()
+    guard allocator.retract() else { return }
+    try writeCheckpoint(endingLog: nil, truncatingTo: nil, isForced: true)
+    // The file is never shorter than either superblock says.
+    try poisoning { () throws(PagerError) in try allocator.cutFile() }
+  }
+
   /// Writes a checkpoint.
   ///
   /// Checkpoint mutex held.
@@ -37,11 +68,13 @@ extension Pager {
   /// - Parameters:
   ///   - endedLog: a log that ended, at close; the new superblock then names none.
   ///   - pageCount: the file's new length when it is to be cut.
-  func writeCheckpoint(endingLog endedLog: EndedLog?, truncatingTo pageCount: Int?)
-    throws(PagerError)
-  {
+  ///   - isForced: whether it is written although nothing has changed.
+  func writeCheckpoint(
+    endingLog endedLog: EndedLog?, truncatingTo pageCount: Int?, isForced: Bool = false
+  ) throws(PagerError) {
     let isForced =
-      endedLog?.all.isEmpty == false || pageCount != nil || superblock.log != nil && log == nil
+      isForced || endedLog?.all.isEmpty == false || pageCount != nil
+      || superblock.log != nil && log == nil
     guard let cut = takeCut(endedLog: endedLog, isForced: isForced) else { return }
     do throws(PagerError) {
       try writeOut(cut, truncatingTo: pageCount)

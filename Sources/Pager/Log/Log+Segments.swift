@@ -91,13 +91,19 @@ extension Log {
     isPreparing = true
     segmentLock.unlock()
     if let unfit { discard(unfit) }
+    var prepared: Live?
     defer {
+      // It counts as prepared until it is live: the keeper must not prepare another one meanwhile,
+      // which nobody would take nor give back.
       segmentLock.withLock {
+        next = prepared
         isPreparing = false
         segmentLock.broadcast()
       }
     }
-    return try prepare(atLeast: byteCount)
+    let segment = try prepare(atLeast: byteCount)
+    prepared = segment
+    return segment
   }
 
   /// Prepares the next segment ahead of need.
@@ -129,6 +135,7 @@ extension Log {
   private func prepare(atLeast byteCount: Int) throws(PagerError) -> Live {
     let last: LogSegment? = segmentLock.withLock { live.last?.segment }
     var wish = min(Self.largestSegmentByteCount, (last?.byteCount ?? 0) * 2)
+    if segmentLock.withLock({ startsSmall }) { wish = 0 }
     wish = max(wish, Self.firstSegmentByteCount, byteCount + LogSegment.recordsOffset + 64)
     let pageCount = (wish + pageByteCount - 1) / pageByteCount
     let recycled: Extent? = segmentLock.withLock {
@@ -260,6 +267,26 @@ extension Log {
     } else {
       SystemCalls.unmap(memory, byteCount: item.segment.byteCount)
     }
+  }
+
+  /// Gives back what was prepared or kept for segments to come.
+  ///
+  /// Writer mutex held: a segment that is being taken over still counts as prepared.
+  ///
+  /// - Parameter startsSmall: whether the next ones are to be as short as those of a new log, which
+  ///   find a place further in front.
+  func dropPrepared(startsSmall: Bool) {
+    segmentLock.lock()
+    self.startsSmall = startsSmall
+    while isPreparing { segmentLock.wait() }
+    let prepared = next
+    let unneeded = spares
+    next = nil
+    spares = []
+    segmentLock.unlock()
+    if let prepared { discard(prepared) }
+    // What is nobody's can't fail to be given back.
+    for extent in unneeded { try? allocator.free(extent) }
   }
 
   private func discard(_ item: Live) {

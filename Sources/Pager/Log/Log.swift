@@ -43,6 +43,8 @@ public final class Log: @unchecked Sendable {
   var next: Live?
   var isPreparing = false
   var toUnmap: [Live] = []
+  /// Whether segments are to be as short as those of a new log; guarded as `live` is.
+  var startsSmall = false
   var spares: [Extent] = []
   var isStopping = false
   /// The first segment that the last cut still needed.

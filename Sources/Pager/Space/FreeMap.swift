@@ -61,7 +61,12 @@ struct FreeMap: Sendable {
         if group < groups.count { groups[group].isChanged = true }
       }
     }
-    if newCount < groups.count { groups.removeLast(groups.count - newCount) }
+    if newCount < groups.count {
+      groups.removeLast(groups.count - newCount)
+      // The file may grow anew: then these are what a new group begins with.
+      let end = newCount * layout.pagesPerGroup
+      if end < bits.words.count * 64 { bits.set(false, end..<bits.words.count * 64) }
+    }
     if let wrong { throw wrong }
   }
 

@@ -51,10 +51,11 @@ package final class PageAllocator: @unchecked Sendable {
   /// A copy of the bits, for checks.
   var usedBitmap: PageBitmap { lock.withLock { used } }
 
-  /// From now on the lowest free page is given out first, so that the end of the file empties.
-  package func preferLowPages() {
+  /// Whether the lowest free page is given out first, so that the end of the file empties; otherwise
+  /// those that were freed lately are.
+  package func preferLowPages(_ prefers: Bool = true) {
     lock.withLock {
-      prefersLowPages = true
+      prefersLowPages = prefers
       recentlyFreed.removeAll()
       lowestUnused = 0
     }
@@ -88,6 +89,24 @@ package final class PageAllocator: @unchecked Sendable {
   private func take(_ page: Int) -> PageID {
     usedPageCount += used.set(true, page..<page + 1)
     return PageID(UInt64(page))
+  }
+
+  /// Gives out a run of free pages that ends at or before a page, or nil when there is none.
+  package func allocateExtent(pageCount: Int, below end: Int) -> Extent? {
+    lock.lock()
+    defer { lock.unlock() }
+    var from = 0
+    let end = min(end, allocatedPageCount)
+    while from < end, let start = used.firstUnusedRun(of: pageCount, in: from..<end) {
+      let run = start..<start + pageCount
+      if let busy = run.last(where: { isBeingWritten(UInt64($0)) }) {
+        from = busy + 1
+        continue
+      }
+      usedPageCount += used.set(true, run)
+      return Extent(first: PageID(UInt64(start)), pageCount: pageCount)
+    }
+    return nil
   }
 
   /// Gives out a run of pages.
@@ -207,6 +226,31 @@ package final class PageAllocator: @unchecked Sendable {
     lock.withLock {
       layout.wholeGroups(max(4, (used.lastUsedBesidesSlots(layout, allocatedPageCount) ?? 0) + 1))
     }
+  }
+
+  /// Gives out nothing behind the last used page before the file grows anew.
+  ///
+  /// The file itself is cut by `cutFile`, once the superblock speaks of the new length.
+  ///
+  /// - Returns: whether that is less than before.
+  func retract() -> Bool {
+    lock.withLock {
+      let last = used.lastUsedBesidesSlots(layout, allocatedPageCount) ?? 0
+      let end = layout.wholeGroups(max(4, last + 1))
+      guard end < allocatedPageCount else { return false }
+      usedPageCount -= used.set(false, end..<allocatedPageCount)
+      allocatedPageCount = end
+      recentlyFreed.removeAll()
+      lowestUnused = 0
+      return true
+    }
+  }
+
+  /// Cuts the file to the length that is in use.
+  func cutFile() throws(PagerError) {
+    lock.lock()
+    defer { lock.unlock() }
+    try storage.truncate(to: allocatedPageCount * layout.pageByteCount)
   }
 
   /// Cuts the file to a length behind the last used page.

@@ -1,0 +1,165 @@
+@testable import BTreeKV
+import Foundation
+import Pager
+import Regions
+import TestSupport
+import Testing
+
+/// Moving what lies at the end of a file into holes, and cutting the end off.
+@Suite struct CompactionTests {
+  private func length(_ path: String) throws -> (byteCount: Int, allocated: Int) {
+    var status = stat()
+    try require(stat(path, &status) == 0, "stat")
+    return (Int(status.st_size), Int(status.st_blocks) * 512)
+  }
+
+  /// Every second of many regions goes: length and allocation follow what is left, while the file is
+  /// open, with readers and a snapshot held.
+  @Test func everySecondRegionGoes() throws {
+    let folder = try TemporaryFolder()
+    var options = Database.Options()
+    options.durability = .flush
+    let database = try Database.open(folder.file(), options: options)
+    let count = 200
+    var random = SeededRandom(seed: 7)
+    var contents: [[UInt8]] = []
+    for index in 0..<count {
+      contents.append(random.bytes(40_000 + index * 300))
+      try database.region("region \(index)").append(contents[index])
+    }
+    var reader: RegionReader? = try database.region("region \(count - 1)").reader()
+    for index in stride(from: 1, to: count, by: 2) {
+      try require(try database.removeRegion("region \(index)"), "region \(index)")
+    }
+    let report = try database.compact()
+    // In whole chunks.
+    let live = stride(from: 0, to: count, by: 2).reduce(0) {
+      $0 + (contents[$1].count + 65535) / 65536 * 65536
+    }
+    #expect(report.movedValueCount > 0)
+    let after = try length(folder.file())
+    #expect(after.byteCount == report.byteCount)
+    // Chunks are whole pages, the log has a segment or two, and the removed region that is still
+    // read keeps its place at the end.
+    #expect(reader.map { bytes(of: $0) } == contents[count - 1])
+    try check(database, contents)
+    try requireSound(database, "with a reader")
+    reader = nil
+    let second = try database.compact()
+    #expect(second.byteCount < live * 5 / 4 + (12 << 20), "\(second.byteCount) for \(live)")
+    let end = try length(folder.file())
+    #expect(end.allocated <= end.byteCount + (1 << 20))
+    try check(database, contents)
+    try database.close()
+    let closed = try length(folder.file())
+    #expect(closed.byteCount < live * 6 / 5 + (1 << 20), "\(closed.byteCount) for \(live)")
+    let again = try Database.open(folder.file(), options: options)
+    try requireSound(again, "opened again")
+    try check(again, contents)
+    try again.close()
+  }
+
+  private func bytes(of reader: RegionReader) -> [UInt8] {
+    let span = reader.bytes
+    return span.withUnsafeBytes { Array($0) }
+  }
+
+  private func check(_ database: Database, _ contents: [[UInt8]]) throws {
+    for index in stride(from: 0, to: contents.count, by: 2) {
+      let region = try database.existingRegion("region \(index)")
+      try require(try region?.readAll() == contents[index], "region \(index)")
+    }
+  }
+
+  /// A snapshot sees what it saw, whatever moves.
+  @Test func snapshotsKeepWhatTheySee() throws {
+    let database = try openDatabase(in: try MemoryStorage(), tightOptions())
+    var random = SeededRandom(seed: 3)
+    var values: [[UInt8]] = []
+    for index in 0..<60 {
+      values.append(random.bytes(random.below(90_000)))
+      try database.insert("key \(index)", values[index])
+    }
+    let snapshot = try database.snapshot()
+    for index in stride(from: 0, to: 60, by: 3) { try database.remove("key \(index)") }
+    for _ in 0..<3 {
+      try database.compact()
+      try requireSound(database, "beside a snapshot")
+      for index in 0..<60 {
+        try require(try snapshot.lookup("key \(index)") == values[index], "key \(index)")
+      }
+    }
+    snapshot.close()
+    let live = values.indices.filter { $0 % 3 != 0 }.reduce(0) {
+      $0 + (values[$1].count + 4095) / 4096 * 4096
+    }
+    try database.compact()
+    let report = try database.compact()
+    for index in 0..<60 where index % 3 != 0 {
+      try require(try database.lookup("key \(index)") == values[index], "key \(index) at the end")
+    }
+    #expect(report.byteCount < live * 5 / 4 + (1 << 20), "\(report.byteCount) for \(live)")
+    try requireSound(database, "at the end")
+    try database.close()
+  }
+
+  /// Writers and readers beside a compaction find what they must.
+  @Test func writersGoOn() throws {
+    let database = try openDatabase(in: try MemoryStorage(), tightOptions())
+    let regions = try (0..<4).map { try database.region("region \($0)") }
+    let failures = Locked<[String]>([])
+    let group = DispatchGroup()
+    for (number, region) in regions.enumerated() {
+      let thread = Thread {
+        defer { group.leave() }
+        do {
+          var random = SeededRandom(seed: UInt64(number))
+          var model: [UInt8] = []
+          for _ in 0..<60 {
+            if random.chance(20) {
+              let count = random.below(model.count + 1)
+              try region.truncate(to: count)
+              model.removeLast(model.count - count)
+            }
+            let bytes = random.bytes(random.below(100_000))
+            try region.append(bytes)
+            model += bytes
+            try require(try region.readAll() == model, "region \(number)")
+          }
+        } catch {
+          failures.withLock { $0.append("\(error)") }
+        }
+      }
+      group.enter()
+      thread.start()
+    }
+    var rounds = 0
+    while group.wait(timeout: .now()) == .timedOut {
+      try database.compact()
+      rounds += 1
+    }
+    #expect(failures.withLock { $0 } == [])
+    #expect(rounds > 0)
+    try requireSound(database, "after all")
+    try database.close()
+  }
+
+  /// Who is told of the progress can end it; what was done stays.
+  @Test func canBeInterrupted() throws {
+    let database = try openDatabase(in: try MemoryStorage(), tightOptions())
+    for index in 0..<100 {
+      try database.insert("key \(index)", [UInt8](repeating: UInt8(index), count: 20_000))
+    }
+    for index in 0..<50 { try database.remove("key \(index)") }
+    var calls = 0
+    try database.compact { _ in
+      calls += 1
+      return false
+    }
+    #expect(calls <= 2)
+    try requireSound(database, "given up")
+    let report = try database.compact()
+    #expect(report.byteCount < report.byteCountBefore)
+    try database.close()
+  }
+}
