@@ -9,8 +9,13 @@ struct RegionCatalogue: WritableTree {
 
   let access: TreeAccess
   var owner: Database? { nil }
+  /// What the names are of, for messages.
+  private let noun: String
 
-  init(_ access: TreeAccess) { self.access = access }
+  init(_ access: TreeAccess, of noun: String = "region") {
+    self.access = access
+    self.noun = noun
+  }
 
   /// The number of a name, or nil when there is none.
   func find(_ name: String) throws(DatabaseError) -> UInt64? {
@@ -22,7 +27,7 @@ struct RegionCatalogue: WritableTree {
     let id = bytes.count == 8 ? bytes.withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) } : 0
     guard id > 0, id < 1 << 62 else {
       throw DatabaseError(
-        PagerError(.corrupted, "what the file says of the region \"\(name)\" makes no sense"))
+        PagerError(.corrupted, "what the file says of the \(noun) \"\(name)\" makes no sense"))
     }
     return id
   }
@@ -48,12 +53,12 @@ struct RegionCatalogue: WritableTree {
   func rename(_ name: String, to newName: String) throws(DatabaseError) {
     try check(newName)
     guard let id = try find(name) else {
-      throw DatabaseError(PagerError(.notFound, "there is no region named \"\(name)\""))
+      throw DatabaseError(PagerError(.notFound, "there is no \(noun) named \"\(name)\""))
     }
     if name == newName { return }
     guard try find(newName) == nil else {
       throw DatabaseError(
-        PagerError(.alreadyExists, "there is a region named \"\(newName)\" already"))
+        PagerError(.alreadyExists, "there is a \(noun) named \"\(newName)\" already"))
     }
     try remove(name)
     try insert(newName, Self.encode(id))
@@ -63,7 +68,7 @@ struct RegionCatalogue: WritableTree {
     guard (1...Self.maximumNameByteCount).contains(name.utf8.count) else {
       throw DatabaseError(
         PagerError(
-          .invalidArgument, "a region's name has 1 to \(Self.maximumNameByteCount) bytes"))
+          .invalidArgument, "a \(noun)'s name has 1 to \(Self.maximumNameByteCount) bytes"))
     }
   }
 

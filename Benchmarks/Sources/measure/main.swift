@@ -255,6 +255,8 @@ let measures: KeyValuePairs<String, () throws -> Void> = [
   "short_appends": { try measureShortAppends(path) },
   "many_regions": { try measureManyRegions(path) },
   "two_regions": { try measureTwoRegions(path) },
+  "entries": { try measureSmallEntries(path, count: count) },
+  "large_entries": { try measureLargeEntries(path) },
 ]
 let wanted = CommandLine.arguments.dropFirst(2)
 do {

@@ -44,6 +44,9 @@ final class ChunkMapping: @unchecked Sendable {
     pager.kept.release(state.withLock { $0.extents })
   }
 
+  /// How many bytes from the first one on are mapped.
+  var mappedByteCount: Int { state.withLock { $0.chunkCount } * Chunk.fullByteCount }
+
   /// Makes sure that the first `count` chunks are mapped, as a snapshot has them.
   ///
   /// The caller keeps that snapshot meanwhile.

@@ -235,7 +235,7 @@ extension Tree {
 
   /// Whether a leaf can take the change without becoming too full or too empty.
   @inline(__always)
-  private func fits(_ mutation: Mutation, _ node: Node, _ index: Int, _ isFound: Bool) -> Bool {
+  func fits(_ mutation: Mutation, _ node: Node, _ index: Int, _ isFound: Bool) -> Bool {
     guard let payload = mutation.payload else {
       let cell = node.cell(index, isLeaf: true)
       let left = node.usedByteCount(pageByteCount) - cell.byteCount - Node.slotByteCount
@@ -288,7 +288,7 @@ extension Tree {
 
   /// Whether a large value takes the place of one in the same pages.
   @inline(__always)
-  private func keepsPages(_ mutation: Mutation, _ node: Node, _ index: Int) -> Bool {
+  func keepsPages(_ mutation: Mutation, _ node: Node, _ index: Int) -> Bool {
     guard mutation.isLarge, let payload = mutation.payload else { return false }
     let cell = node.cell(index, isLeaf: true)
     return cell.isLarge && LargeValue.sharePages(cell.payload, payload)

@@ -17,6 +17,10 @@ public struct TreeID: Hashable, Comparable, Sendable {
   @inlinable public static var chunks: TreeID { TreeID(2) }
   /// The tree that tells the numbers of regions by their names.
   @inlinable public static var regions: TreeID { TreeID(3) }
+  /// The tree that tells where the entries of entry stores lie, by their keys.
+  @inlinable public static var entries: TreeID { TreeID(4) }
+  /// The tree that tells the numbers of entry stores by their names.
+  @inlinable public static var entryStores: TreeID { TreeID(5) }
   /// The first number that a named tree can have; those below are kept for the library's own.
   @inlinable public static var firstNamed: TreeID { TreeID(16) }
 
