@@ -63,6 +63,7 @@ private struct Verification {
   var report = VerifyReport()
   var reached = PageSet()
   var previousKey: [UInt8]?
+  var chunks: ChunkCheck
   let total: Int
 
   init(engine: Engine, progress: ((VerifyProgress) -> Void)?) {
@@ -71,6 +72,7 @@ private struct Verification {
     pager = engine.pager
     self.progress = progress
     total = pager.allocator.pageCount
+    chunks = ChunkCheck(pageByteCount: pager.pageByteCount)
   }
 
   mutating func run() throws(PagerError) {
@@ -79,6 +81,10 @@ private struct Verification {
       try checkTree(pager.publishedRoot(of: tree.descriptor))
     }
     try checkCatalogue()
+    if report.isSound {
+      chunks.finish()
+      for problem in chunks.problems { report.note(problem) }
+    }
     // Without every page of the tree, what is in use can't be known.
     if report.isSound {
       for problem in pager.spaceProblems(treePages: reached) { report.note(problem) }
@@ -229,11 +235,31 @@ private struct Verification {
     }
   }
 
+  /// Notes an entry of the trees that regions are made of.
+  private mutating func noteChunk(
+    _ node: Node, _ index: Int, _ payload: UnsafeRawBufferPointer, _ isLarge: Bool
+  ) {
+    let id = tree.descriptor.id
+    guard id == .chunks || id == .regions else { return }
+    let entry = EntryList()
+    entry.append(node, index..<index + 1, pageByteCount: tree.pageByteCount)
+    entry.key(0).withUnsafeBytes { key in
+      if id == .chunks {
+        chunks.note(chunk: key, payload, isLarge)
+      } else if !isLarge {
+        chunks.note(name: key, payload)
+      } else {
+        chunks.note(name: key, UnsafeRawBufferPointer(start: nil, count: 0))
+      }
+    }
+  }
+
   private mutating func checkLeaf(_ node: Node, _ page: PageReference) throws(PagerError) {
     report.entryCount += node.count
     let count = node.count
     for index in 0..<count {
       let cell = node.cell(index, isLeaf: true)
+      noteChunk(node, index, cell.payload, cell.isLarge)
       guard cell.isLarge else { continue }
       guard let value = LargeValue(cell.payload, pageByteCount: tree.pageByteCount) else {
         report.note("page \(page.id): the reference to a value's bytes makes no sense")

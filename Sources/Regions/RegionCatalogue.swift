@@ -19,11 +19,14 @@ struct RegionCatalogue: WritableTree {
   }
 
   private func number(_ bytes: [UInt8], of name: String) throws(DatabaseError) -> UInt64 {
-    guard bytes.count == 8 else {
+    guard bytes.count == 8,
+      case let id = bytes.withUnsafeBytes({ $0.loadUnaligned(as: UInt64.self) }).littleEndian,
+      ChunkList.isNumber(id)
+    else {
       throw DatabaseError(
         PagerError(.corrupted, "what the file says of the region \"\(name)\" makes no sense"))
     }
-    return bytes.withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) }
+    return id
   }
 
   /// The names in order, with their numbers.

@@ -20,6 +20,8 @@ package enum CrashOperation: Sendable, Equatable {
   case createTree(Int)
   case dropTree(Int)
   case renameTree(Int, to: Int)
+  /// A change of a region; outside of transactions one that is not there is made, and no more.
+  case region(Int, RegionChange)
   /// A savepoint inside a transaction.
   case savepoint([CrashOperation], isKept: Bool)
   case transaction([CrashOperation], isKept: Bool)
@@ -74,6 +76,7 @@ extension CrashOperation: CustomStringConvertible {
     case .createTree(let tree): ".createTree(\(tree))"
     case .dropTree(let tree): ".dropTree(\(tree))"
     case .renameTree(let tree, let other): ".renameTree(\(tree), to: \(other))"
+    case .region(let region, let change): ".region(\(region), \(change))"
     case .savepoint(let parts, let isKept): ".savepoint(\(Self.list(parts)), isKept: \(isKept))"
     case .transaction(let parts, let isKept):
       ".transaction(\(Self.list(parts)), isKept: \(isKept))"

@@ -115,7 +115,7 @@ enum ChunkKey {
       UInt64(bigEndian: key.loadUnaligned(fromByteOffset: 0, as: UInt64.self)) == list
     else { return nil }
     let index = UInt64(bigEndian: key.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
-    return index < 1 << 47 ? Int(index) : nil
+    return index < 1 << 46 ? Int(index) : nil
   }
 }
 
@@ -144,6 +144,11 @@ extension Tree {
             index: index, payload: entry.payload, isLarge: entry.isLarge,
             pageByteCount: pageByteCount)
         else { throw damage(list, index) }
+        // A made-up index must not make a length for which there is no memory (rule F4): each chunk
+        // before has pages of its own.
+        guard index <= pager.allocator.pageCount / Chunk.fullPageCount(pageByteCount) else {
+          throw damage(list, index)
+        }
         return chunk
       }
       guard let fence = cursor.lowerFence else { return nil }

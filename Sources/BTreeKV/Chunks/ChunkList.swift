@@ -116,6 +116,11 @@ package final class ChunkList: @unchecked Sendable {
   }
 }
 
+extension ChunkList {
+  /// Whether a list can have a number.
+  package static func isNumber(_ id: UInt64) -> Bool { id > 0 && id < 1 << 62 }
+}
+
 extension Engine {
   /// A number that no list has had since the file was opened, nor has now.
   ///
@@ -132,7 +137,7 @@ extension Engine {
         }
         last = UInt64(bigEndian: key.loadUnaligned(as: UInt64.self))
       }
-      guard last < 1 << 62 else {
+      guard last < UInt64.max, ChunkList.isNumber(last + 1) else {
         throw PagerError(.corrupted, "a key in the tree of chunks makes no sense", path: path)
       }
       workspace.state.pointee.nextListID = last + 1
