@@ -249,6 +249,8 @@ extension ChunkList {
   /// Removes the list with all its bytes; in a transaction.
   package func remove(_ access: TreeAccess) throws(PagerError) {
     try access.change(nil) { () throws(PagerError) in
+      // The number must not be used again, also if it is the highest one.
+      try engine.knowChunkListIDs()
       beginLayoutChange()
       pager.kept.endReservation(of: self)
       forget()
