@@ -74,7 +74,8 @@ import Testing
           UnsafeMutableRawBufferPointer(rebasing: $0[start..<start + pageByteCount]), seed: seed)
       }
     }
-    #expect(count == 1, "the reference was found \(count) times")
+    // Pages that are free may hold older leaves.
+    #expect(count >= 1, "the reference was not found")
   }
 
   // MARK: What is asked of a file
@@ -124,7 +125,8 @@ import Testing
         try body()
       } catch {
         let code = (error as? DatabaseError)?.code
-        let allowed: [DatabaseError.Code] = [.corrupted, .invalidArgument, .notFound]
+        // A checkpoint that meets what is wrong refuses all changes after it.
+        let allowed: [DatabaseError.Code] = [.corrupted, .invalidArgument, .notFound, .poisoned]
         #expect(allowed.contains { $0 == code }, "\(error)")
       }
     }
