@@ -40,7 +40,7 @@ let package = Package(
       name: "TestSupport", dependencies: ["BTreeKV", "Pager"], path: "Tests/TestSupport",
       swiftSettings: settings + latchSettings),
     .target(
-      name: "CrashSupport", dependencies: ["BTreeKV", "Pager", "TestSupport"],
+      name: "CrashSupport", dependencies: ["BTreeKV", "Pager", "Regions", "TestSupport"],
       path: "Tests/CrashSupport", swiftSettings: settings),
     .executableTarget(
       name: "Torture", dependencies: ["CrashSupport", "Pager", "TestSupport"],
@@ -62,7 +62,8 @@ let package = Package(
       name: "RegionsTests", dependencies: ["Regions", "BTreeKV", "Pager", "TestSupport"],
       swiftSettings: settings + latchSettings),
     .testTarget(
-      name: "CrashTests", dependencies: ["Pager", "BTreeKV", "CrashSupport", "TestSupport"],
+      name: "CrashTests",
+      dependencies: ["Pager", "BTreeKV", "CrashSupport", "Regions", "TestSupport"],
       path: "Tests/CrashTests", swiftSettings: settings + latchSettings),
     .executableTarget(
       name: "PcoReference", dependencies: ["Vectors"], path: "Tests/PcoReference",

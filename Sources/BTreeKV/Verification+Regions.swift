@@ -33,11 +33,19 @@ extension Verification {
     var isFull = true
   }
 
-  /// The names by the regions' numbers.
+  /// The names of regions and entry stores by the numbers of their lists.
   private mutating func regionNames() throws(DatabaseError) -> [UInt64: String] {
     var names: [UInt64: String] = [:]
-    let regions = TreeAccess(engine, engine.tree(of: .regions), .live)
-    let walker = try regions.walker(.all, false, true)
+    try addNames(in: .regions, to: &names)
+    try addNames(in: .entryStores, to: &names)
+    return names
+  }
+
+  private mutating func addNames(
+    in id: TreeID, to names: inout [UInt64: String]
+  ) throws(DatabaseError) {
+    let tree = TreeAccess(engine, engine.tree(of: id), .live)
+    let walker = try tree.walker(.all, false, true)
     while try walker.step() {
       let name = String(decoding: walker.key, as: UTF8.self)
       let id = walker.value.count == 8 ? walker.value.loadUnaligned(as: UInt64.self) : 0
@@ -49,7 +57,6 @@ extension Verification {
         report.note("region \(id) has two names, \"\(name)\" is one")
       }
     }
-    return names
   }
 
   /// What is wrong with an entry of the tree of chunks.

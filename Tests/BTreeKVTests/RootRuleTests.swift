@@ -25,7 +25,7 @@ import Testing
     let pager = database.pager
     let names = try database.treeNames()
     #expect(names == ["tree"])
-    let descriptor = try #require(pager.allDescriptors.first { $0.id > .catalogue })
+    let descriptor = try #require(pager.allDescriptors.first { !($0.id < .firstNamed) })
     let root = pager.publishedRoot(of: descriptor).page.id
     let isRootGone = Atomic(false)
     let mayCommit = Atomic(false)

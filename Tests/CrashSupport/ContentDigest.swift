@@ -1,8 +1,9 @@
 package import BTreeKV
 import Pager
+import Regions
 import TestSupport
 
-/// The content of a database, of all its trees with their names, as one number that does not depend
+/// The content of a database, of all its trees and regions with their names, as one number that does not depend
 /// on order, and its count.
 package struct ContentDigest: Hashable {
   package private(set) var sum: UInt64 = 0
@@ -34,6 +35,20 @@ package struct ContentDigest: Hashable {
     sum &-= Self.hash(tree, [], Array("a tree".utf8)) | 1 << 63
   }
 
+  /// The bytes of a region as one number.
+  package static func hash(_ region: String, _ bytes: UnsafeRawBufferPointer) -> UInt64 {
+    let nameHash = Array(region.utf8).withUnsafeBytes { checksum64($0, seed: 78) }
+    return checksum64(bytes, seed: nameHash)
+  }
+
+  /// Counts a region, also while it is empty.
+  package mutating func add(region: String, _ bytes: UnsafeRawBufferPointer) {
+    sum &+= Self.hash(region, bytes)
+  }
+  package mutating func remove(region: String, _ bytes: UnsafeRawBufferPointer) {
+    sum &-= Self.hash(region, bytes)
+  }
+
   package init() {}
 
   /// What an open database holds.
@@ -46,6 +61,12 @@ package struct ContentDigest: Hashable {
       }
       digest.add(tree: name)
       try digest.addEntries(of: tree, tree: name)
+    }
+    for name in try database.regionNames() {
+      guard let region = try database.existingRegion(name) else {
+        throw TestFailure("there is no region \"\(name)\", which regionNames names")
+      }
+      try digest.add(region, name)
     }
     self = digest
   }
@@ -61,7 +82,22 @@ package struct ContentDigest: Hashable {
       digest.add(tree: name)
       try digest.addEntries(of: tree, tree: name)
     }
+    for name in try snapshot.regionNames() {
+      guard let region = try snapshot.region(name) else {
+        throw TestFailure("there is no region \"\(name)\", which regionNames names")
+      }
+      try digest.add(region, name)
+    }
     self = digest
+  }
+
+  /// Counts a region as its readers see it.
+  private mutating func add(_ region: some ReadableRegion, _ name: String) throws {
+    let reader = try region.reader()
+    let count = try region.count
+    try require(reader.count == count, "region \"\(name)\" has \(reader.count) of \(count) bytes")
+    let bytes = reader.bytes
+    bytes.withUnsafeBytes { add(region: name, $0) }
   }
 
   private mutating func addEntries(of tree: some ReadableTree, tree name: String) throws {

@@ -20,6 +20,8 @@ package enum CrashOperation: Sendable, Equatable {
   case createTree(Int)
   case dropTree(Int)
   case renameTree(Int, to: Int)
+  /// A change of a region; outside of transactions one that is not there is made, and no more.
+  case region(Int, RegionChange)
   /// A savepoint inside a transaction.
   case savepoint([CrashOperation], isKept: Bool)
   case transaction([CrashOperation], isKept: Bool)
@@ -27,6 +29,8 @@ package enum CrashOperation: Sendable, Equatable {
   /// Compares all snapshots with what they should show, and lets them go.
   case releaseSnapshots
   case checkpoint
+  /// Moves everything down in the file and cuts the end off.
+  case compact
   case waitUntilDurable
   /// Closes the database and opens it again.
   case reopen(Database.Durability)
@@ -74,12 +78,14 @@ extension CrashOperation: CustomStringConvertible {
     case .createTree(let tree): ".createTree(\(tree))"
     case .dropTree(let tree): ".dropTree(\(tree))"
     case .renameTree(let tree, let other): ".renameTree(\(tree), to: \(other))"
+    case .region(let region, let change): ".region(\(region), \(change))"
     case .savepoint(let parts, let isKept): ".savepoint(\(Self.list(parts)), isKept: \(isKept))"
     case .transaction(let parts, let isKept):
       ".transaction(\(Self.list(parts)), isKept: \(isKept))"
     case .takeSnapshot: ".takeSnapshot"
     case .releaseSnapshots: ".releaseSnapshots"
     case .checkpoint: ".checkpoint"
+    case .compact: ".compact"
     case .waitUntilDurable: ".waitUntilDurable"
     case .reopen(let durability): ".reopen(.\(durability))"
     case .kill(let durability): ".kill(.\(durability))"

@@ -1,5 +1,6 @@
 package import BTreeKV
 import Pager
+import Regions
 import TestSupport
 
 /// A workload on a recorded file, to be crashed at any instant of it.
@@ -15,6 +16,8 @@ package struct CrashRun {
   private var durableModel = TreesModel()
   private var durability: Database.Durability
   private var snapshots: [(Snapshot, ContentDigest)] = []
+  /// Readers of regions, and the digest of what each must show.
+  private var readers: [(RegionReader, String, UInt64)] = []
 
   /// A run on a file of this content; none makes a new one.
   package init(_ plan: CrashPlan, contents: [UInt8] = []) throws {
@@ -45,7 +48,10 @@ package struct CrashRun {
     var database = first
     for operation in plan.operations { try step(operation, &database) }
     try compare(database, "at the end")
+    try compareReaders()
     snapshots = []
+    readers = []
+    driver.forgetHandles()
     if plan.isClosed {
       let start = recorder.eventCount
       try database.close()
@@ -80,12 +86,19 @@ package struct CrashRun {
     case .checkpoint:
       try database.checkpoint()
       note(.barrier, start)
+    case .compact:
+      try database.compact()
+      note(.barrier, start)
     case .waitUntilDurable:
       try database.waitUntilDurable()
       note(.barrier, start)
     case .insertDurably:
       try driver.apply(operation, to: database)
       note(.barrier, start)
+    case .region(let region, .appendDurably):
+      let isThere = driver.model.regions[OperationDriver.regionNames[region]] != nil
+      try driver.apply(operation, to: database)
+      note(isThere ? .barrier : .change(durability), start)
     case .load where durability != .none:
       let isEmpty = driver.model.digest
       try driver.apply(operation, to: database)
@@ -94,6 +107,7 @@ package struct CrashRun {
     case .takeSnapshot:
       snapshots.append((try database.snapshot(), driver.model.digest))
       if snapshots.count > 3 { snapshots.removeFirst() }
+      try takeReaders(database)
     case .releaseSnapshots: try releaseSnapshots()
     case .reopen(let next):
       try releaseSnapshots()
@@ -102,6 +116,7 @@ package struct CrashRun {
       try reopen(next, &database)
     case .kill(let next):
       snapshots = []
+      readers = []
       database.abandon()
       if durability == .none { driver.model = durableModel }
       try reopen(next, &database)
@@ -117,6 +132,7 @@ package struct CrashRun {
     _ next: Database.Durability, _ database: inout Database
   ) throws {
     durability = next
+    driver.forgetHandles()
     storage = storage.reopen()
     database = try open(next)
   }
@@ -127,6 +143,25 @@ package struct CrashRun {
         try ContentDigest(of: snapshot) == digest, "a snapshot shows another content")
     }
     snapshots = []
+    try compareReaders()
+    readers = []
+  }
+
+  private mutating func takeReaders(_ database: Database) throws {
+    for (name, bytes) in driver.model.regions {
+      guard let reader = try database.existingRegion(name)?.reader() else { continue }
+      let hash = bytes.withUnsafeBytes { ContentDigest.hash(name, $0) }
+      readers.append((reader, name, hash))
+    }
+    if readers.count > 8 { readers.removeFirst(readers.count - 8) }
+  }
+
+  private func compareReaders() throws {
+    for (reader, name, hash) in readers {
+      let bytes = reader.bytes
+      let found = bytes.withUnsafeBytes { ContentDigest.hash(name, $0) }
+      try require(found == hash, "a reader of region \"\(name)\" shows other bytes")
+    }
   }
 }
 
@@ -138,6 +173,9 @@ extension TreesModel {
     for name in try database.treeNames() {
       create(name)
       if let tree = try database.existingTree(name) { try add(tree, name) }
+    }
+    for name in try database.regionNames() {
+      setRegion(name, try database.existingRegion(name)?.readAll())
     }
   }
 

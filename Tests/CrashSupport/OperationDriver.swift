@@ -1,4 +1,5 @@
 package import BTreeKV
+import Regions
 import TestSupport
 
 /// Makes the same changes in a database and in a model, and compares what the calls return.
@@ -11,13 +12,20 @@ package struct OperationDriver {
   /// How many values were made; each one is different.
   private var valueCount: UInt64 = 0
 
+  /// Handles of the present opening: what the writer knows of a region, and its reservation, lasts as
+  /// long as they do.
+  var handles: [String: Region] = [:]
+
   package init() {}
+
+  /// Lets go of everything that belongs to an opening.
+  package mutating func forgetHandles() { handles = [:] }
 
   package static func key(_ number: Int) -> [UInt8] {
     Array("key-\(String(repeating: "x", count: number % 7))-\(number)".utf8)
   }
 
-  private mutating func value(_ size: Int) -> [UInt8] {
+  mutating func value(_ size: Int) -> [UInt8] {
     valueCount += 1
     var random = CrashRandom(seed: CrashRandom.mix(valueCount))
     return random.bytes(size)
@@ -39,6 +47,7 @@ package struct OperationDriver {
       guard let (name, new) = renaming(tree, other) else { return }
       try database.renameTree(name, to: new)
       model.rename(name, to: new)
+    case .region(let region, let change): try self.change(region, change, in: database)
     default:
       let name = Self.names[operation.tree]
       if name.isEmpty {
@@ -95,6 +104,7 @@ package struct OperationDriver {
       guard let (name, new) = renaming(tree, other) else { return }
       try transaction.renameTree(name, to: new)
       model.rename(name, to: new)
+    case .region(let region, let change): try self.change(region, change, in: transaction)
     default:
       let name = Self.names[operation.tree]
       if name.isEmpty {

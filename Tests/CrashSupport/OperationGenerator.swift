@@ -9,12 +9,15 @@ package struct OperationGenerator {
   package var largePerMille = 25
   /// Of a hundred changes so many are transactions.
   package var transactionPercent: Int
+  /// Of a hundred changes so many are of regions.
+  package var regionPercent: Int
 
   package init(seed: UInt64) {
     random = CrashRandom(seed: seed)
     keyCount = [15, 90, 350][random.below(3)]
     valueLimit = [30, 250, 900][random.below(3)]
     transactionPercent = [5, 40, 80][random.below(3)]
+    regionPercent = [0, 20, 60][random.below(3)]
   }
 
   private mutating func key() -> Int { random.below(keyCount) }
@@ -53,12 +56,43 @@ package struct OperationGenerator {
     }
   }
 
+  /// Mostly short; of two hundred one is of several chunks.
+  private mutating func regionSize() -> Int {
+    switch random.below(200) {
+    case 0: 70_000 + random.below(130_000)
+    case 1..<8: random.below(30_000)
+    case 8..<60: random.below(3000)
+    default: random.below(300)
+    }
+  }
+
+  private mutating func changeOfRegion() -> CrashOperation {
+    let percent = random.below(101)
+    let change: RegionChange =
+      switch random.below(24) {
+      case 0..<12: .append(size: regionSize())
+      case 12, 13: .write(percent: percent, size: regionSize())
+      case 14:
+        .writeMany(percent: percent, count: 1 + random.below(9), size: random.below(400))
+      case 15, 16: .truncate(percent: random.once(in: 5) ? 0 : percent)
+      case 17, 18: .truncateAndAppend(percent: percent, size: regionSize())
+      case 19: .reserve(size: random.below(random.once(in: 4) ? 400_000 : 70_000))
+      case 20: .remove
+      case 21: .rename(to: random.below(4))
+      case 22: random.once(in: 3) ? .retain(and: random.below(4)) : .append(size: 8)
+      // Grows step by step, over the borders of pages and chunks.
+      default: .append(size: random.once(in: 4) ? 65_536 - random.below(40) : 4000)
+      }
+    return .region([0, 0, 1, 2, 3][random.below(5)], change)
+  }
+
   private mutating func parts(depth: Int) -> [CrashOperation] {
     let count = depth == 0 && random.once(in: 12) ? 60 : 1 + random.below(12)
     return (0..<count).map { _ in
       switch random.below(20) {
       case 0 where depth < 3: .savepoint(parts(depth: depth + 1), isKept: random.once(in: 2))
       case 1: changeOfTrees()
+      case _ where random.below(100) < regionPercent: changeOfRegion()
       default: change([0, 0, 1, 2, 3][random.below(5)])
       }
     }
@@ -70,6 +104,12 @@ package struct OperationGenerator {
       return .transaction(parts(depth: 0), isKept: !random.once(in: 6))
     }
     if random.once(in: 12) { return changeOfTrees() }
+    if random.below(100) < regionPercent {
+      if random.once(in: 15) {
+        return .region(random.below(4), .appendDurably(size: regionSize()))
+      }
+      return changeOfRegion()
+    }
     if random.once(in: 15) {
       return .insertDurably(tree: 0, key: key(), size: size())
     }
@@ -85,6 +125,7 @@ package struct OperationGenerator {
     case 6...8: .waitUntilDurable
     case 9...11: .takeSnapshot
     case 12, 13: .releaseSnapshots
+    case 14: .compact
     default: mutation()
     }
   }

@@ -1,6 +1,7 @@
-/// What all trees should hold, and the digest of that.
+/// What all trees and regions should hold, and the digest of that.
 package struct TreesModel: Sendable {
   package private(set) var trees: [String: [[UInt8]: [UInt8]]] = ["": [:]]
+  package private(set) var regions: [String: [UInt8]] = [:]
   package private(set) var digest = ContentDigest()
 
   package init() {}
@@ -34,6 +35,13 @@ package struct TreesModel: Sendable {
     drop(name)
     create(other)
     for (key, value) in content { set(other, key, value) }
+  }
+
+  /// Sets a region's bytes, nil for no region.
+  package mutating func setRegion(_ name: String, _ bytes: [UInt8]?) {
+    if let old = regions[name] { old.withUnsafeBytes { digest.remove(region: name, $0) } }
+    if let bytes { bytes.withUnsafeBytes { digest.add(region: name, $0) } }
+    regions[name] = bytes
   }
 
   package func has(_ name: String) -> Bool { trees[name] != nil }

@@ -28,7 +28,22 @@ import Testing
       .insert(tree: 0, key: 75, size: 10_830),
     ])
 
-  @Test(arguments: [recoveredValueInASnapshot, valueBesideItsRecord])
+  /// The number of a new region was that of another one, if the first region since the opening was made
+  /// in a savepoint that had removed that one and was given up.
+  static let numberOfARemovedRegion = CrashPlan(
+    pageSize: 4096, cacheByteCount: 64 << 20, transactionLimit: 4 << 20, durability: .flush,
+    isClosed: true,
+    operations: [
+      .region(0, .append(size: 0)), .region(1, .append(size: 0)), .region(2, .append(size: 0)),
+      .region(2, .append(size: 216)), .region(1, .remove), .kill(.flush),
+      .transaction(
+        [
+          .savepoint([.region(2, .remove), .region(3, .append(size: 8))], isKept: false),
+          .region(3, .append(size: 56)),
+        ], isKept: true),
+    ])
+
+  @Test(arguments: [recoveredValueInASnapshot, valueBesideItsRecord, numberOfARemovedRegion])
   func isKept(_ plan: CrashPlan) throws {
     // The distance between the epochs of two writers is random.
     for _ in 0..<12 { try CrashExplorer.run(plan) }

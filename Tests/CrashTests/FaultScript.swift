@@ -24,6 +24,10 @@ enum FaultScript {
     case endSnapshot
     /// Reads a large value through a mapping.
     case mapValue([UInt8])
+    /// Holds a handle of each region from now on: what the writer knows of it lasts as long.
+    case holdRegions
+    /// Maps each region, and holds the readers until the opening ends.
+    case readRegions
   }
 
   /// How an opening ends.
@@ -62,24 +66,25 @@ enum FaultScript {
       .checkpoint,
       batch,
       insert(key(7), bytes(20, 5)),
-    ]
+    ] + regionsAtFirst
 
-  private static let second: [Step] = [
-    insert(key(20), bytes(500, 20)),
-    // Beyond 1 MiB a value is synced by itself; checksums are slow in debug builds.
-    insert(Array("huge".utf8), bytes(CrashTests.isLong ? (1 << 20) + 5000 : 30_000, 6)),
-    insert(Array("huge".utf8), bytes(10, 7)),
-    transaction,
-    .beginSnapshot,
-    swap(key(3)),
-    .checkpoint,
-    .endSnapshot,
-    insert(Array("large".utf8), bytes(12_000, 8)),
-    removeRange("", key(0), key(3)),
-    transaction,
-    drop("c"),
-    insert(key(21), bytes(400, 21)),
-  ]
+  private static let second: [Step] =
+    regionsLater + [
+      insert(key(20), bytes(500, 20)),
+      // Beyond 1 MiB a value is synced by itself; checksums are slow in debug builds.
+      insert(Array("huge".utf8), bytes(CrashTests.isLong ? (1 << 20) + 5000 : 30_000, 6)),
+      insert(Array("huge".utf8), bytes(10, 7)),
+      transaction,
+      .beginSnapshot,
+      swap(key(3)),
+      .checkpoint,
+      .endSnapshot,
+      insert(Array("large".utf8), bytes(12_000, 8)),
+      removeRange("", key(0), key(3)),
+      transaction,
+      drop("c"),
+      insert(key(21), bytes(400, 21)),
+    ]
 
   private static let third: [Step] = [
     insert(key(30), bytes(200, 30)),
@@ -227,6 +232,7 @@ enum FaultScript {
     for name in try database.treeNames() {
       content[name] = try database.existingTree(name).map { try entries(of: $0) }
     }
+    content.merge(try regions(of: database)) { tree, _ in tree }
     return content
   }
 
@@ -236,6 +242,7 @@ enum FaultScript {
     for name in try snapshot.treeNames() {
       content[name] = try snapshot.tree(name).map { try entries(of: $0) }
     }
+    content.merge(try regions(of: snapshot)) { tree, _ in tree }
     return content
   }
 }

@@ -1,5 +1,7 @@
 import Foundation
+import Regions
 import Synchronization
+import TestSupport
 
 @testable import BTreeKV
 @testable import Pager
@@ -82,6 +84,8 @@ final class FaultScriptRun {
   private var isPoisoned = false
   private var failureCount = 0
   private var snapshots: [(snapshot: Snapshot, content: Content)] = []
+  private var regions: [Region] = []
+  private var readers: [(reader: RegionReader, bytes: [UInt8])] = []
 
   init(_ durability: Database.Durability, _ medium: FaultMedium, _ fault: PlannedFault?) {
     self.durability = durability
@@ -154,7 +158,11 @@ final class FaultScriptRun {
   ) throws -> Engine {
     isPoisoned = false
     failureCount = 0
-    defer { snapshots = [] }
+    defer {
+      snapshots = []
+      regions = []
+      readers = []
+    }
     let wasOver = isOver(storage)
     let database: Database
     do {
@@ -231,6 +239,20 @@ final class FaultScriptRun {
         snapshot.close()
       }
       snapshots = []
+    case .holdRegions:
+      attempt("regions", storage) {
+        for name in try database.regionNames() {
+          if let region = try database.existingRegion(name) { regions.append(region) }
+        }
+      }
+    case .readRegions:
+      attempt("readers", storage) {
+        for name in try database.regionNames() {
+          guard let reader = try database.existingRegion(name)?.reader() else { continue }
+          let bytes = current[FaultScript.tree(ofRegion: name)]?[[]] ?? []
+          readers.append((reader, bytes))
+        }
+      }
     case .mapValue(let key):
       attempt("mapping a value", storage) {
         var bytes: [UInt8] = []
@@ -337,6 +359,17 @@ final class FaultScriptRun {
   private func checkWhole(_ database: Database, _ storage: FaultyStorage) {
     for (snapshot, _) in snapshots { snapshot.close() }
     snapshots = []
+    for (reader, bytes) in readers {
+      let span = reader.bytes
+      let found = span.withUnsafeBytes { Array($0) }
+      if !equalBytes(found, bytes) { problems.append("a reader of a region has changed") }
+    }
+    readers = []
+    regions = []
+    let kept = database.pager.kept.pageCounts
+    if kept.reserved != 0 || kept.deferred != 0 {
+      problems.append("\(kept.reserved) pages are reserved and \(kept.deferred) shown for nobody")
+    }
     attempt("reading all", storage) {
       let found = try FaultScript.content(of: database)
       if !FaultScript.areEqual(found, current) { problems.append("another content") }

@@ -146,6 +146,16 @@ import Testing
     }
     #expect(try database.reader(of: "film")?.byteCount == 1 << 20)
   }
+
+  @Test func filesGetShorter() throws {
+    let database = try open()
+    try database.insert("film", [UInt8](repeating: 7, count: 1 << 20))
+    try database.insert("photo", [UInt8](repeating: 8, count: 1 << 20))
+    try database.remove("film")
+    let report = try database.compact()
+    assert(report.byteCount < report.byteCountBefore)
+    #expect(try database.lookup("photo")?.count == 1 << 20)
+  }
 }
 
 /// A folder that is there as long as this is.

@@ -52,7 +52,7 @@ struct Chunk {
     let high = UInt64(payload.loadUnaligned(fromByteOffset: 30, as: UInt16.self))
     let pageCount = Int(payload.loadUnaligned(fromByteOffset: 32, as: UInt32.self))
     guard pageCount > 0, pageCount <= Self.fullPageCount(pageByteCount), high << 32 | low > 3,
-      length <= UInt64(min(Self.fullByteCount, pageCount * pageByteCount))
+      length > 0, length <= UInt64(min(Self.fullByteCount, pageCount * pageByteCount))
     else { return nil }
     byteCount = Int(length)
     checksum = payload.loadUnaligned(fromByteOffset: 8, as: UInt64.self)

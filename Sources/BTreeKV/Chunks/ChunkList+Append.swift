@@ -215,7 +215,7 @@ extension ChunkList {
     try access.change(nil) { () throws(PagerError) in
       try know()
       let full = Chunk.fullPageCount(pageByteCount)
-      let missing = byteCount - (writer.pointee.tail.index + 1) * Chunk.fullByteCount
+      let missing = max(0, byteCount) - (writer.pointee.tail.index + 1) * Chunk.fullByteCount
       let reserved = (pager.kept.reservation(of: self)?.pageCount ?? 0) * pageByteCount
       guard missing > reserved else { return }
       guard missing <= tree.longestRun / full * Chunk.fullByteCount else {

@@ -84,7 +84,7 @@ extension ChunkList {
       places.removeAll(keepingCapacity: true)
     }
     while let (offset, bytes) = engine.pager.callingOut(next) {
-      if offset >= 0, offset + bytes.count <= writerByteCount {
+      if offset >= 0, offset <= writerByteCount - bytes.count {
         places.append((offset, arena.count..<arena.count + bytes.count))
         arena.append(contentsOf: bytes)
         if arena.count > 64 << 20 { try apply() }

@@ -127,12 +127,16 @@ extension ChunkList {
   private func copyOut(
     _ index: Int, to target: UnsafeMutableRawBufferPointer
   ) throws(PagerError) {
-    try withBytes(of: index, root: tree.descriptor.writerRoot) { (bytes) throws(PagerError) in
-      guard bytes.count == target.count else {
-        throw PagerError(.corrupted, "a chunk of region \(id) has another length than it may have")
-      }
-      target.copyMemory(from: bytes)
+    try tree.forEachChunk(of: id, index..<index + 1, root: tree.descriptor.writerRoot) {
+      (chunk, inline) throws(PagerError) in
+      guard chunk.byteCount == target.count else { throw wrongLength }
+      try withBytes(of: chunk, inline) { target.copyMemory(from: $0) }
     }
+  }
+
+  private var wrongLength: PagerError {
+    PagerError(
+      .corrupted, "a chunk of region \(id) has another length than it may have", path: engine.path)
   }
 
   /// Notes a new last chunk.
@@ -166,8 +170,9 @@ extension ChunkList {
     try tree.forEachChunk(of: id, last..<last + 1, root: tree.descriptor.writerRoot) {
       (chunk, inline) throws(PagerError) in
       old = chunk
+      guard chunk.byteCount >= left else { throw wrongLength }
       try withBytes(of: chunk, inline) { bytes in
-        room.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[..<min(left, bytes.count)]))
+        room.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[..<left]))
       }
     }
     if let old, old.byteCount == left {
@@ -244,6 +249,8 @@ extension ChunkList {
   /// Removes the list with all its bytes; in a transaction.
   package func remove(_ access: TreeAccess) throws(PagerError) {
     try access.change(nil) { () throws(PagerError) in
+      // The number must not be used again, also if it is the highest one.
+      try engine.knowChunkListIDs()
       beginLayoutChange()
       pager.kept.endReservation(of: self)
       forget()

@@ -121,26 +121,31 @@ extension Engine {
   ///
   /// Writer mutex held.
   func newChunkListID() throws(PagerError) -> UInt64 {
-    if workspace.state.pointee.nextListID == 0 {
-      // What is committed: a list that the transaction under way has removed may come back.
-      let cursor = LeafCursor(
-        tree: chunkTree, root: pager.publishedRoot(of: chunkTree.descriptor))
-      var last: UInt64 = 0
-      let isThere = try cursor.load(UnsafeRawBufferPointer(start: nil, count: 0), .last)
-      if isThere, cursor.count > 0 {
-        let key = cursor.entry(cursor.count - 1).key
-        guard key.count >= 8 else {
-          throw PagerError(.corrupted, "a key in the tree of chunks makes no sense", path: path)
-        }
-        last = ChunkKey.list(key)
-      }
-      guard last < 1 << 62 else {
-        throw PagerError(.corrupted, "a key in the tree of chunks makes no sense", path: path)
-      }
-      workspace.state.pointee.nextListID = last + 1
-    }
+    try knowChunkListIDs()
     defer { workspace.state.pointee.nextListID += 1 }
     return workspace.state.pointee.nextListID
+  }
+
+  /// Looks which numbers are in use, before any list is made or removed.
+  ///
+  /// In the published tree: what the transaction under way has removed may come back. Writer mutex
+  /// held.
+  func knowChunkListIDs() throws(PagerError) {
+    guard workspace.state.pointee.nextListID == 0 else { return }
+    let cursor = LeafCursor(tree: chunkTree, root: nil)
+    var last: UInt64 = 0
+    let isThere = try cursor.load(UnsafeRawBufferPointer(start: nil, count: 0), .last)
+    if isThere, cursor.count > 0 {
+      let key = cursor.entry(cursor.count - 1).key
+      guard key.count >= 8 else {
+        throw PagerError(.corrupted, "a key in the tree of chunks makes no sense", path: path)
+      }
+      last = UInt64(bigEndian: key.loadUnaligned(as: UInt64.self))
+    }
+    guard last < UInt64.max, ChunkKey.isList(last + 1) else {
+      throw PagerError(.corrupted, "a key in the tree of chunks makes no sense", path: path)
+    }
+    workspace.state.pointee.nextListID = last + 1
   }
 
   /// The list of a number, the same object for all who use it.

@@ -78,7 +78,9 @@ extension Node {
         }
         guard Self.take(slot.offset, size, in: bits) else { return "two cells of a page overlap" }
         taken += size
-        guard previous <= slot.head || !looksAtOrder else { return "the heads of a page are out of order" }
+        guard previous <= slot.head || !looksAtOrder else {
+          return "the heads of a page are out of order"
+        }
         previous = slot.head
       }
       guard taken + garbage == heapEnd - heapStart else {

@@ -140,7 +140,8 @@ extension Pager {
 
   private func writeOut(_ cut: Cut, truncatingTo pageCount: Int?) throws(PagerError) {
     // First of all, since a cut's changes come only once: whatever fails below, the map has them.
-    try freeMap.apply(cut.changes, pageCount: pageCount ?? allocator.pageCount)
+    try freeMap.apply(
+      cut.changes, pageCount: pageCount ?? allocator.pageCount, limit: allocator.highestPageCount)
     let oldTable = superblock.treeTable
     let table = cut.hasChangedTrees ? try writeTreeTable(at: cut.epoch) : oldTable
     do throws(PagerError) {
@@ -176,7 +177,7 @@ extension Pager {
       }
       if let table { changes.append(SpaceChange(extent: table.extent, isUsed: true)) }
     }
-    try freeMap.apply(changes, pageCount: pageCount)
+    try freeMap.apply(changes, pageCount: pageCount, limit: allocator.highestPageCount)
     try writePages(cut.dirty)
     // Nothing of the log before the cut may be written any more once its segments are reused.
     if let log { try log.waitUntilDurable(cut.logEnd) }

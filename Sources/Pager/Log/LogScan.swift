@@ -108,9 +108,7 @@ struct LogScan {
       segments.append(segment)
       guard try records(of: segment, raw, from: &lsn) else { return }
       if segment.hasDamagedLink(in: raw) {
-        throw PagerError(
-          .corrupted, "the link to the next log segment is damaged: salvage what the tree holds",
-          page: segment.extent.first.rawValue)
+        return try endAtDamagedLink(of: segment, at: lsn)
       }
       guard let next = segment.linkedSegment(in: raw, pageByteCount: pageByteCount),
         isInside(next.extent), !(next.firstLSN < lsn)
@@ -172,6 +170,43 @@ struct LogScan {
         "a log record that was durable is damaged: writes after it would be lost; salvage the file",
         byteOffset: Int(segment.extent.first.rawValue) * pageByteCount + offset,
         expected: durable.rawValue, found: lsn.rawValue)
+    }
+  }
+
+  /// Decides at a link that does not hold between one that was being stored through a mapping when
+  /// the power went, and damage: by what the segment says that it led to, wherever that is.
+  private mutating func endAtDamagedLink(
+    of segment: LogSegment, at lsn: LogSequenceNumber
+  ) throws(PagerError) {
+    end = lsn
+    for page in 4..<max(4, filePageCount) {
+      guard let next = try follower(of: segment, at: page), isInside(next.extent) else { continue }
+      let buffer = try bytes(of: next)
+      defer { buffer.deallocate() }
+      let later = UnsafeRawBufferPointer(buffer)
+      if lsn < laterDurable(in: next, later, from: LogSegment.recordsOffset) {
+        throw PagerError(
+          .corrupted, "the link to the next log segment is damaged: salvage what the tree holds",
+          page: segment.extent.first.rawValue)
+      }
+    }
+  }
+
+  /// The segment that begins at a page, if its header says that it follows another one.
+  private func follower(of segment: LogSegment, at page: Int) throws(PagerError) -> LogSegment? {
+    var sector = [UInt8](repeating: 0, count: 512)
+    try storage.readBytes(into: &sector, at: page * pageByteCount)
+    return sector.withUnsafeBytes { bytes in
+      guard let words = LogSegment.words(of: bytes), words[0] == LogSegment.magic,
+        words[3] == segment.sequence + 1, words[6] == UInt64(page), words[7] > 0,
+        words[7] <= UInt64(filePageCount)
+      else { return nil }
+      let next = LogSegment(
+        extent: Extent(first: PageID(words[6]), pageCount: Int(words[7])), sequence: words[3],
+        firstLSN: LogSequenceNumber(words[4]), salt: words[5],
+        byteCount: Int(words[7]) * pageByteCount)
+      return next.firstLSN == segment.lsn(at: segment.byteCount + LogSegment.recordsOffset)
+        && next.matchesHeader(bytes, fileIdentifier: fileIdentifier) ? next : nil
     }
   }
 

@@ -88,8 +88,7 @@ struct LogSegment: Sendable {
 
   /// Whether there was a link to a next segment that can't be followed any more.
   ///
-  /// A sector is written whole or not at all (rule B9), so a link of this segment that does
-  /// not hold is damage.
+  /// It is damage, or a link that was being stored through a mapping when its page was written.
   func hasDamagedLink(in bytes: UnsafeRawBufferPointer) -> Bool {
     let sector = UnsafeRawBufferPointer(rebasing: bytes[Self.linkOffset..<Self.linkOffset + 512])
     return Self.words(of: sector) == nil

@@ -38,8 +38,13 @@ struct FreeMap: Sendable {
   /// - Parameters:
   ///   - changes: all since the cut before, in order.
   ///   - pageCount: the file's length at the cut.
-  /// - Throws: `.corrupted` when a page comes into use twice or goes out of use twice.
-  mutating func apply(_ changes: [SpaceChange], pageCount: Int) throws(PagerError) {
+  ///   - limit: the most pages that the file has had, if that is more: made-up references to pages
+  ///     behind it must not take memory (rule F4).
+  /// - Throws: `.corrupted` when a page comes into use twice or goes out of use twice, or when there
+  ///   is no such page.
+  mutating func apply(
+    _ changes: [SpaceChange], pageCount: Int, limit: Int? = nil
+  ) throws(PagerError) {
     let oldCount = groups.count
     let newCount = layout.groupCount(pageCount: pageCount)
     bits.grow(toPageCount: pageCount)
@@ -52,6 +57,10 @@ struct FreeMap: Sendable {
     for change in changes {
       let first = Int(change.extent.first.rawValue)
       let range = first..<first + change.extent.pageCount
+      guard range.upperBound <= limit ?? pageCount else {
+        wrong = PagerError(.corrupted, "a page lies behind the file's end", page: UInt64(first))
+        continue
+      }
       bits.grow(toPageCount: range.upperBound)
       if bits.set(change.isUsed, range) != change.extent.pageCount {
         wrong = PagerError(

@@ -16,6 +16,7 @@ package final class PageAllocator: @unchecked Sendable {
 
   var used = PageBitmap()
   var allocatedPageCount: Int
+  private var highest = 0
   var usedPageCount = 0
   /// Freed lately, so probably still in the cache; given out first.
   var recentlyFreed: [UInt64] = []
@@ -31,6 +32,7 @@ package final class PageAllocator: @unchecked Sendable {
     self.storage = storage
     self.layout = layout
     self.allocatedPageCount = allocatedPageCount
+    highest = allocatedPageCount
     self.used = used
     self.used.grow(toPageCount: allocatedPageCount)
     // A made-up map may speak of pages behind the file; when the file grows, they are free.
@@ -44,6 +46,8 @@ package final class PageAllocator: @unchecked Sendable {
     usedPageCount = self.used.usedCount(below: allocatedPageCount)
   }
 
+  /// The most pages that the file has had: what came into use since a cut may lie behind its end by now.
+  var highestPageCount: Int { lock.withLock { highest } }
   /// The length of the file in pages.
   package var pageCount: Int { lock.withLock { allocatedPageCount } }
   /// How many pages of the file nobody uses.
@@ -216,6 +220,7 @@ package final class PageAllocator: @unchecked Sendable {
     let old = allocatedPageCount
     used.grow(toPageCount: target)
     allocatedPageCount = target
+    highest = max(highest, target)
     for slot in layout.slotPages(in: old..<target) {
       usedPageCount += used.set(true, slot..<slot + 1)
     }
