@@ -1,5 +1,6 @@
 import BTreeKV
 import Foundation
+import Pager
 import Regions
 import Testing
 
@@ -44,6 +45,10 @@ import Testing
         "magic", "salt", "next page", "next page count", "next salt", "next sequence",
         "next first LSN", "checksum",
       ],
+      "entry trailer": [
+        "magic", "kind", "key length", "gap", "payload length", "sequence", "live entries",
+        "live blocks", "payload checksum", "checksum",
+      ],
       "record": ["checksum", "body length", "durable lag", "body"],
       "record body": ["kind", "flags", "key length", "value length", "key", "value"],
     ]
@@ -51,6 +56,38 @@ import Testing
       #expect(Set(document.sections[section, default: [:]].keys) == names, "\(section)")
     }
     #expect(Set(document.sections.keys) == Set(known.keys))
+  }
+
+  /// The last 42 bytes of a short store's list, which lies in a leaf, as the table says.
+  @Test func entryTrailer() throws {
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let database = try Database.open(folder.appending(path: "entries.btreekv").path)
+    let store = try EntryStore(database, "store")
+    try store.write("key", [1, 2, 3, 4, 5])
+    try store.write("other", [UInt8](repeating: 7, count: 9))
+    let list = try database.chunkList(1).read(0..<1000, database.access(to: .chunks))
+    let trailer = Array(list.suffix(42))
+    func number(_ name: String) throws -> Int {
+      try document.number(name, of: "entry trailer", in: trailer)
+    }
+    #expect(try number("magic") == 0xE7)
+    #expect(try number("kind") == 1)
+    #expect(try number("key length") == 5)
+    #expect(try number("payload length") == 9)
+    #expect(try number("live entries") == 2)
+    #expect(try number("live blocks") == 2)
+    let start = list.count - 42 - 5 - 9
+    #expect(start % 64 == 0)
+    #expect(list[start..<start + 9].allSatisfy { $0 == 7 })
+    #expect(Array(list[start + 9..<start + 14]) == Array("other".utf8))
+    let gap = try number("gap")
+    #expect(list[start - gap..<start].allSatisfy { $0 == 0 })
+    #expect(try number("sequence") == 2)
+    let payloadSum = list.xxh64(start..<start + 9, seed: 0)
+    #expect(trailer.number(at: 30) == payloadSum)
+    let sum = list.xxh64(start + 9..<list.count - 4, seed: 0)
+    #expect(trailer.number(at: 38, 4) == sum & 0xFFFF_FFFF)
+    try database.close()
   }
 
   @Test(arguments: [4096, 16384]) func closedFile(pageSize: Int) throws {

@@ -19,6 +19,21 @@ import Testing
 
   @Test func regionsExampleRuns() throws { try withPath(regionsExample) }
 
+  @Test func entriesExampleRuns() throws { try withPath(entriesExample) }
+
+  private func entriesExample(_ path: String) throws {
+    let database = try Database.open(path)
+    let store = try EntryStore(database, "pictures")
+    try store.write("cat", [1, 2, 3])
+    if let cat = try store.read("cat") {
+      try store.remove("cat")
+      assert(cat.array == [1, 2, 3])
+    }
+
+    #expect(try store.read("cat") == nil)
+    try database.close()
+  }
+
   private func bytesExample(_ path: String) throws {
     let database = try Database.open(path)
     try database.insert("apple", "red")
