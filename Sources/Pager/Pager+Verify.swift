@@ -107,7 +107,7 @@ extension Pager {
   package func durableProblems(client: LogClient) throws(PagerError) -> [String] {
     // After a failed write nobody knows what should be there.
     guard (try? failureCell.check()) != nil else { return [] }
-    var problems: [String] = []
+    var problems = superblock.isNearItsEnd ? ["the superblock's counters are near their end"] : []
     let wanted = superblock.encoded()
     for (number, offset) in [0, pageByteCount].enumerated() {
       var found = [UInt8](repeating: 0, count: Superblock.byteCount)

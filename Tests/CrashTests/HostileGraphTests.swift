@@ -250,6 +250,57 @@ import Testing
     }
   }
 
+  /// A leaf that is in order, but whose keys are outside of the range that its parent gives it: it
+  /// can't be joined with its neighbour, whose prefix they have not. (Found by the fuzzer's
+  /// whole-file target.)
+  @Test func keysOutsideTheRange() throws {
+    for isInTransaction in [false, true] {
+      var forgery = try Forgery()
+      forgery.makePage(10, level: 0, [Entry("a"), Entry("b")])
+      forgery.makePage(11, level: 0, [Entry("key 500x"), Entry("z")])
+      forgery.makePage(12, level: 0, [Entry("key 501x"), Entry("key 501y")])
+      forgery.makePage(13, level: 0, [Entry("key 502x")])
+      forgery.makePage(
+        14, level: 1,
+        [
+          Entry("", child: 10), Entry("key 500", child: 11), Entry("key 501", child: 12),
+          Entry("key 502", child: 13),
+        ])
+      forgery.setRoot(14, height: 2, count: 7)
+      let database = try Self.open(forgery.bytes)
+      #expect(try !database.verify().isSound)
+      let found = code {
+        if isInTransaction {
+          try database.write { transaction in _ = try transaction.remove("key 500x") }
+        } else {
+          _ = try database.remove("key 500x")
+        }
+      }
+      #expect(found == .corrupted)
+      #expect(try database.lookup("key 501y") == Array("value".utf8))
+      database.pager.abandon()
+    }
+  }
+
+  /// Counters that writing would take to where they are refused: said before, not after.
+  @Test(arguments: [0, 1, 2]) func countersNearTheirEnd(which: Int) throws {
+    var forgery = try Forgery()
+    switch which {
+    case 0: forgery.block.epoch = Epoch((1 << 62) - 1)
+    case 1: forgery.block.checkpoint = (1 << 62) - 1
+    default: forgery.block.logEnd = LogSequenceNumber((1 << 62) - 1)
+    }
+    forgery.setRoot(forgery.block.root)
+    do {
+      let database = try Self.open(forgery.bytes)
+      let problems = try database.verify().problems
+      #expect(problems.contains { $0.contains("near their end") }, "\(problems)")
+      database.pager.abandon()
+    } catch let error as PagerError {
+      #expect(error.code == .corrupted)
+    }
+  }
+
   /// A page that can't be moved at close: the one made for it is not waited for. (Found by the
   /// fuzzer's whole-file target.)
   @Test func pageThatCannotBeMoved() throws {

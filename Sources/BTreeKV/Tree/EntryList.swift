@@ -155,13 +155,36 @@ final class EntryList {
         suffix: suffix, payload: entry.payload.count, isLarge: entry.isLarge, isLeaf: isLeaf)
   }
 
-  /// Fills a page with the entries `range`.
+  /// Whether a page can be made of the entries `range`: they fit it, and begin with its prefix.
+  ///
+  /// Always, unless they come from pages that hang in the wrong place: what such pages hold is looked
+  /// at when they are read in, but not whether that lies in the range that their parents give them.
+  func fit(_ range: Range<Int>, level: Int, prefix: Int, capacity: Int) -> Bool {
+    let isLeaf = level == 0
+    let model = entries[modelIndex(range, isLeaf: isLeaf)]
+    guard model.keyLength >= prefix,
+      byteCount(range, prefix: prefix, isLeaf: isLeaf) <= capacity
+    else { return false }
+    let wanted = UnsafeRawBufferPointer(start: keys + model.keyStart, count: prefix)
+    return (isLeaf ? range : range.dropFirst()).allSatisfy { index in
+      let entry = entries[index]
+      let found = UnsafeRawBufferPointer(start: keys + entry.keyStart, count: prefix)
+      return entry.keyLength >= prefix && Node.compare(found, wanted) == 0
+    }
+  }
+
+  /// The entry that a page takes its prefix from.
+  private func modelIndex(_ range: Range<Int>, isLeaf: Bool) -> Int {
+    isLeaf ? range.lowerBound : min(range.lowerBound + 1, count - 1)
+  }
+
+  /// Fills a page with the entries `range`, which fit it.
   func build(
     _ node: Node, _ range: Range<Int>, id: PageID, epoch: Epoch, level: Int, prefix: Int,
     pageByteCount: Int
   ) {
     let isLeaf = level == 0
-    let first = entries[isLeaf ? range.lowerBound : min(range.lowerBound + 1, count - 1)]
+    let first = entries[modelIndex(range, isLeaf: isLeaf)]
     node.initialize(
       id: id, epoch: epoch, level: level,
       prefix: UnsafeRawBufferPointer(start: keys + first.keyStart, count: prefix),

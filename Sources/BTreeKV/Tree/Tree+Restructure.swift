@@ -141,6 +141,9 @@ extension Tree {
   func makePage(
     _ work: inout Restructuring, _ range: Range<Int>, level: Int, prefix: Int
   ) throws(PagerError) -> PageReference {
+    guard entries.fit(range, level: level, prefix: prefix, capacity: capacity) else {
+      throw keysOutOfRange()
+    }
     let page = try allocatePage(&work)
     entries.build(
       node(page.id), range, id: page.id, epoch: page.epoch, level: level, prefix: prefix,
@@ -171,6 +174,12 @@ extension Tree {
   /// What a made-up free map leads to.
   @inline(never) func markedAsFree(_ id: PageID) -> PagerError {
     PagerError(.corrupted, "a page of a tree is marked as free", page: id.rawValue)
+  }
+
+  /// What pages lead to that are each in order, but not where they hang.
+  @inline(never) func keysOutOfRange() -> PagerError {
+    PagerError(
+      .corrupted, "keys lie outside the range of their page; verifying the file says of which")
   }
 
   /// Holds a page beside the path shared.

@@ -45,7 +45,7 @@ extension Tree {
         return try buildPages(&work, cuts, level: level, lower, upper)
       }
       parts += 1
-      precondition(parts <= range.count, "entries that fit no page")
+      guard parts <= range.count else { throw keysOutOfRange() }
     }
   }
 

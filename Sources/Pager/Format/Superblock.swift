@@ -111,7 +111,7 @@ struct Superblock: Equatable, Sendable {
       throw .nonsense("a number at offset \(offset) is beyond all bounds")
     }
     // Counters that only grow: with room above, so that adding to them can't overflow.
-    for offset in [32, 40, 80, 112, 152, 160] where load(offset, UInt64.self) >= 1 << 62 {
+    for offset in [32, 40, 80, 112, 152, 160] where load(offset, UInt64.self) >= counterLimit {
       throw .nonsense("a number at offset \(offset) is beyond all bounds")
     }
     var block = Superblock(
@@ -146,6 +146,17 @@ struct Superblock: Equatable, Sendable {
       throw .nonsense("tree height")
     }
     return block
+  }
+
+  /// What no counter reaches: a file whose numbers are made up is refused from here on.
+  private static let counterLimit = UInt64(1) << 62
+
+  /// Whether a counter has come so far that writing may take it to the limit, which no honest use
+  /// does: the file is still read, and verifying it says so.
+  var isNearItsEnd: Bool {
+    let logNumbers = [log?.firstLSN.rawValue ?? 0, log?.replayFrom.rawValue ?? 0]
+    return ([checkpoint, epoch.rawValue, root.page.epoch.rawValue, logEnd.rawValue] + logNumbers)
+      .contains { $0 >= Self.counterLimit / 2 }
   }
 
   /// Whether pages may have this size.
