@@ -22,6 +22,9 @@ extension Database {
   /// Makes the file as short as what it holds allows: what lies at its end moves into free space
   /// further in front, and the end is cut off.
   ///
+  /// Where something holds the end in place, what is free in front of it goes back to the file system as
+  /// holes (on Linux, where the file system knows them).
+  ///
   /// Readers go on, also those that hold a reader of a region or of a value: what they read keeps its
   /// place until they let go, and so do the pages that a snapshot sees. Writers wait while a few
   /// values, or the pages of one tree, are moved. After a crash in it nothing is lost. `close` does
@@ -91,6 +94,7 @@ private struct Compaction {
     for _ in 0..<2 { try pager.checkpoint() }
     try engine.change(nil) { () throws(PagerError) in pager.dropSpareSegments() }
     try pager.truncate()
+    _ = try pager.punchHoles(minimumByteCount: 64 << 10)
     tell()
   }
 

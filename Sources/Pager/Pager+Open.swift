@@ -88,6 +88,7 @@ extension Pager {
       storage: storage, layout: layout,
       allocatedPageCount: layout.wholeGroups(max(superblock.pageCount, needed)),
       used: freeMap.bits, pageLimit: pool.pageCountLimit,
+      isSparse: try storage.allocatedByteCount() < fileByteCount,
       isBeingWritten: { [unowned pool] in pool.isBeingWritten($0) })
     if let scan {
       for extent in scan.segments.map(\.extent) + scan.namedExtents { allocator.reserve(extent) }

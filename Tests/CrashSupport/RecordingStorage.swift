@@ -63,6 +63,15 @@ package final class RecordingStorage: Storage {
     if byteRange.upperBound > old { recorder.record(.resize(byteRange.upperBound)) }
   }
 
+  package func punchHole(byteRange: Range<Int>) throws(PagerError) -> Bool {
+    recorder.mark()
+    let isDone = try base.punchHole(byteRange: byteRange)
+    // After a crash the old bytes may be there, or none.
+    let zeros = [UInt8](repeating: 0, count: byteRange.count)
+    recorder.record(.write(offset: byteRange.lowerBound, bytes: zeros))
+    return isDone
+  }
+
   package func truncate(to byteCount: Int) throws(PagerError) {
     recorder.mark()
     try base.truncate(to: byteCount)

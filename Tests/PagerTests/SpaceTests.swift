@@ -75,7 +75,14 @@ import Testing
         #expect(Int(extent.end) * 4096 <= (try storage.byteCount()), "seed \(seed) step \(step)")
         let slots = layout.slotPages(in: Int(extent.first.rawValue)..<Int(extent.end))
         #expect(slots.isEmpty, "seed \(seed) step \(step)")
+        // Stops the program when the page is still a hole.
+        for page in [extent.first.rawValue, extent.end - 1] {
+          try storage.write([1], at: Int(page) * 4096 + 9)
+        }
         owned.append(extent)
+      } else if step % 11 == 0 {
+        _ = try allocator.punchHoles(minimumPageCount: 1 + random.below(20))
+        #expect(allocator.invariantViolations() == [], "seed \(seed) step \(step)")
       } else if !owned.isEmpty {
         let extent = owned.remove(at: random.below(owned.count))
         try allocator.free(extent)
@@ -89,6 +96,52 @@ import Testing
     try allocator.truncate(to: allocator.truncatedPageCount)
     #expect(allocator.pageCount <= 4, "seed \(seed)")
     #expect(try storage.byteCount() == allocator.pageCount * 4096)
+  }
+
+  /// rule C7: what was given back to the file system is allocated before it is given out, or not at all.
+  @Test func holesAreFilledBeforeTheyAreUsed() throws {
+    let storage = try MemoryStorage(capacityByteCount: 400 * 4096, reservedByteCount: 4 << 20)
+    try storage.allocate(byteRange: 0..<400 * 4096)
+    var used = PageBitmap()
+    used.grow(toPageCount: 400)
+    used.set(true, 0..<200)
+    let layout = FreeMapLayout(pageByteCount: 4096)
+    func make(isSparse: Bool) -> PageAllocator {
+      PageAllocator(
+        storage: storage, layout: layout, allocatedPageCount: 400, used: used, pageLimit: 400,
+        isSparse: isSparse, isBeingWritten: { _ in false })
+    }
+    let allocator = make(isSparse: false)
+    #expect(try allocator.punchHoles(minimumPageCount: 201) == 0)
+    #expect(try allocator.punchHoles(minimumPageCount: 100, minimumShare: 101) == 0)
+    #expect(try allocator.punchHoles(minimumPageCount: 100, minimumShare: 100) == 200)
+    #expect(try allocator.punchHoles(minimumPageCount: 1) == 0)
+    #expect(try storage.allocatedByteCount() == 200 * 4096)
+    // Others have taken the space meanwhile.
+    storage.capacityByteCount = 200 * 4096
+    for allocator in [allocator, make(isSparse: true)] {
+      func code(_ body: () throws -> Void) -> PagerError.Code? {
+        do { try body() } catch { return (error as? PagerError)?.code }
+        return nil
+      }
+      #expect(code { _ = try allocator.allocateExtent(pageCount: 11) } == .diskFull)
+      #expect(code { _ = try allocator.allocatePage() } == .diskFull)
+      #expect(allocator.allocateExtent(pageCount: 11, below: 400) == nil)
+      #expect(allocator.allocateExtent(at: 220, pageCount: 11, multipleOf: 11) == nil)
+      #expect(allocator.freePageCount == 200)
+      #expect(allocator.invariantViolations() == [])
+    }
+    // There is room for the page that is wanted, but not for the rest of the sixteen around it.
+    storage.capacityByteCount = 201 * 4096
+    #expect(try allocator.allocatePage() == PageID(200))
+    storage.capacityByteCount = 210 * 4096
+    let extent = try allocator.allocateExtent(pageCount: 9)
+    #expect(extent == Extent(first: PageID(201), pageCount: 9))
+    #expect(try storage.allocatedByteCount() == 210 * 4096)
+    storage.capacityByteCount = 400 * 4096
+    // Sixteen at a time.
+    #expect(try allocator.allocatePage() == PageID(210))
+    #expect(try storage.allocatedByteCount() == 224 * 4096)
   }
 
   /// rule C5, F4: a second free is damage, as is freeing beyond the end.

@@ -37,6 +37,29 @@ import Testing
   }
 
   @Test(arguments: Kind.allCases)
+  func holesReadAsZeros(kind: Kind) throws {
+    let storage = try make(kind)
+    let page = 64 << 10
+    try storage.write([UInt8](repeating: 7, count: 4 * page), at: 0)
+    try storage.synchronize()
+    let before = try storage.allocatedByteCount()
+    let mapping = try storage.map(byteRange: 0..<4 * page, writable: false)
+    defer { storage.unmap(mapping, byteCount: 4 * page) }
+    // A file system need not know holes.
+    guard try storage.punchHole(byteRange: page..<3 * page) else { return }
+    #expect(try storage.byteCount() == 4 * page)
+    #expect(try storage.allocatedByteCount() == before - 2 * page)
+    #expect(try storage.bytes(page..<3 * page) == [UInt8](repeating: 0, count: 2 * page))
+    #expect(try storage.bytes(page - 1..<page) == [7])
+    #expect(try storage.bytes(3 * page..<3 * page + 1) == [7])
+    #expect(mapping.load(fromByteOffset: 2 * page, as: UInt8.self) == 0)
+    try storage.allocate(byteRange: page..<2 * page)
+    #expect(try storage.allocatedByteCount() == before - page)
+    try storage.write([5], at: page)
+    #expect(try storage.bytes(page..<page + 2) == [5, 0])
+  }
+
+  @Test(arguments: Kind.allCases)
   func readingBeyondTheEndSaysWhereItIs(kind: Kind) throws {
     let storage = try make(kind)
     try storage.write([1, 2, 3], at: 0)

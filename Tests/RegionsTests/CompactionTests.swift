@@ -59,6 +59,77 @@ import Testing
     try again.close()
   }
 
+  /// What lies in front of a region that is read goes back to the file system, and is there again when
+  /// it is needed, also by a file that was opened again.
+  @Test func holesInFrontOfAHeldRegion() throws {
+    let folder = try TemporaryFolder()
+    var options = Database.Options()
+    options.durability = .flush
+    var database = try Database.open(folder.file(), options: options)
+    var random = SeededRandom(seed: 12)
+    let content = random.bytes(300_000)
+    try database.region("in front").append([UInt8](repeating: 5, count: 40 << 20))
+    try database.region("held").append(content)
+    var reader: RegionReader? = try database.region("held").reader()
+    _ = try database.removeRegion("in front")
+    _ = try database.removeRegion("held")
+    try database.compact()
+    let after = try length(folder.file())
+    #expect(after.byteCount > 40 << 20)
+    // A file system need not know holes.
+    let probe = try FileStorage.open(path: folder.file("probe"), access: .mustNotExist)
+    try probe.allocate(byteRange: 0..<65536)
+    if try probe.punchHole(byteRange: 0..<65536) {
+      #expect(after.allocated < after.byteCount - (36 << 20), "\(after)")
+    }
+    #expect(reader.map { bytes(of: $0) } == content)
+    for round in 0..<2 {
+      try database.region("new \(round)").append(content)
+      try database.insert("key \(round)", content)
+      try requireSound(database, "round \(round)")
+      if round == 1 { break }
+      reader = nil
+      // As a writer that died leaves it: nothing is cut off.
+      let copy = folder.file("copy")
+      try FileManager.default.copyItem(atPath: folder.file(), toPath: copy)
+      try database.close()
+      database = try Database.open(copy, options: options)
+    }
+    for round in 0..<2 {
+      #expect(try database.existingRegion("new \(round)")?.readAll() == content)
+      #expect(try database.lookup("key \(round)") == content)
+    }
+    try database.close()
+  }
+
+  /// A checkpoint gives back what is free when that is more than what is in use.
+  @Test func checkpointsGiveBackWhatIsFree() throws {
+    let storage = try MemoryStorage()
+    let database = try openDatabase(in: storage, tightOptions())
+    for index in 0..<24 {
+      try database.insert("value \(index)", [UInt8](repeating: UInt8(index), count: 1 << 20))
+    }
+    try database.checkpoint()
+    let full = try storage.allocatedByteCount()
+    #expect(full == (try storage.byteCount()))
+    for index in 0..<20 { _ = try database.remove("value \(index)") }
+    for _ in 0..<3 {
+      try database.insert("a", "b")
+      try database.checkpoint()
+    }
+    #expect(try storage.allocatedByteCount() < full - (17 << 20))
+    #expect(try storage.byteCount() == full)
+    for index in 0..<20 {
+      try database.insert("value \(index)", [UInt8](repeating: UInt8(index), count: 1 << 20))
+    }
+    for index in 0..<24 {
+      let value = try database.lookup("value \(index)")
+      #expect(value == [UInt8](repeating: UInt8(index), count: 1 << 20))
+    }
+    try requireSound(database, "written again")
+    try database.close()
+  }
+
   private func bytes(of reader: RegionReader) -> [UInt8] {
     let span = reader.bytes
     return span.withUnsafeBytes { Array($0) }

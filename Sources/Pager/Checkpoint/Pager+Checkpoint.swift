@@ -92,7 +92,26 @@ extension Pager {
     }
     for extent in endedLog?.all ?? [] { try allocator.free(extent) }
     try settle(limit: .max)
+    // What is free stays free for long when it is more than what is in use. The checkpoint is done:
+    // it does not fail because this does, which changes nothing but pages that nobody uses.
+    _ = try? punchHoles(minimumByteCount: 1 << 20, minimumShare: 100)
     assert(holdsInvariantsAfterCheckpoint())
+  }
+
+  /// Gives long runs of free pages back to the file system, so that the file takes less room although it
+  /// is as long as before.
+  ///
+  /// - Parameters:
+  ///   - minimumByteCount: how long a run must be, in bytes.
+  ///   - minimumShare: how many pages must be free for that, in percent of those in use.
+  /// - Returns: how many bytes were given back.
+  package func punchHoles(
+    minimumByteCount: Int, minimumShare: Int = 0
+  ) throws(PagerError) -> Int {
+    if storage.isReadOnly { return 0 }
+    let count = try allocator.punchHoles(
+      minimumPageCount: minimumByteCount / pageByteCount, minimumShare: minimumShare)
+    return count * pageByteCount
   }
 
   private func takeCut(endedLog: EndedLog?, isForced: Bool) -> Cut? {

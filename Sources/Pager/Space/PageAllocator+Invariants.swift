@@ -4,6 +4,7 @@ extension PageAllocator {
   /// - The count of used pages is that of the bits, and no page behind the file is used (rule C7: ids
   ///   come only from space that is really allocated).
   /// - Superblocks and slots of the free map are never given out (rule A3).
+  /// - No hole is used, or behind the file.
   /// - A free page below `lowestUnused` is among the recently freed ones: else it is never found
   ///   again.
   ///
@@ -21,6 +22,14 @@ extension PageAllocator {
     }
     found += used.missingFixedPages(layout, pageCount: allocatedPageCount).map {
       "allocator: page \($0), a superblock's or the free map's, is free"
+    }
+    for (index, word) in holes.words.enumerated()
+    where word & (index < used.words.count ? used.words[index] : 0) != 0 {
+      found.append("allocator: a hole is used, among pages \(index * 64) ..< \(index * 64 + 64)")
+      break
+    }
+    if let last = holes.lastUsed(below: holes.words.count * 64), last >= allocatedPageCount {
+      found.append("allocator: page \(last) is a hole, but the file has \(allocatedPageCount)")
     }
     var page = 0
     let recent = Set(recentlyFreed)

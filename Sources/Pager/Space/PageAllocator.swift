@@ -9,9 +9,9 @@
 /// Why `@unchecked Sendable`: all mutable state is touched with `lock` held.
 package final class PageAllocator: @unchecked Sendable {
   let lock = ConditionLock()
-  private let storage: any Storage
+  let storage: any Storage
   let layout: FreeMapLayout
-  private let isBeingWritten: @Sendable (UInt64) -> Bool
+  let isBeingWritten: @Sendable (UInt64) -> Bool
   private let pageLimit: Int
 
   var used = PageBitmap()
@@ -23,11 +23,16 @@ package final class PageAllocator: @unchecked Sendable {
   /// No page below is unused, but for recently freed ones.
   var lowestUnused = 0
   private var prefersLowPages = false
+  /// Unused pages for which the file may have no room on the medium: see `PageAllocator+Holes.swift`.
+  var holes = PageBitmap()
 
   /// An allocator for a file of `allocatedPageCount` pages of which those in `used` are used.
+  ///
+  /// - Parameter isSparse: whether any unused page may be a hole.
   init(
     storage: any Storage, layout: FreeMapLayout, allocatedPageCount: Int, used: PageBitmap,
-    pageLimit: Int, isBeingWritten: @escaping @Sendable (UInt64) -> Bool
+    pageLimit: Int, isSparse: Bool = false,
+    isBeingWritten: @escaping @Sendable (UInt64) -> Bool
   ) {
     self.storage = storage
     self.layout = layout
@@ -44,6 +49,7 @@ package final class PageAllocator: @unchecked Sendable {
     self.pageLimit = pageLimit
     self.isBeingWritten = isBeingWritten
     usedPageCount = self.used.usedCount(below: allocatedPageCount)
+    if isSparse { markUnusedAsHoles() }
   }
 
   /// The most pages that the file has had: what came into use since a cut may lie behind its end by now.
@@ -70,7 +76,7 @@ package final class PageAllocator: @unchecked Sendable {
     lock.lock()
     defer { lock.unlock() }
     while let id = recentlyFreed.popLast() {
-      if !used.contains(Int(id)), !isBeingWritten(id) { return take(Int(id)) }
+      if !used.contains(Int(id)), !isBeingWritten(id) { return try take(Int(id)) }
       lowestUnused = min(lowestUnused, Int(id))
     }
     var firstBusy: Int?
@@ -82,15 +88,17 @@ package final class PageAllocator: @unchecked Sendable {
           firstBusy = firstBusy ?? page
           continue
         }
+        let id = try take(page)
         lowestUnused = firstBusy ?? from
-        return take(page)
+        return id
       }
       lowestUnused = firstBusy ?? allocatedPageCount
       try grow(by: 1)
     }
   }
 
-  private func take(_ page: Int) -> PageID {
+  private func take(_ page: Int) throws(PagerError) -> PageID {
+    try fillHoles(around: page)
     usedPageCount += used.set(true, page..<page + 1)
     return PageID(UInt64(page))
   }
@@ -107,6 +115,7 @@ package final class PageAllocator: @unchecked Sendable {
         from = busy + 1
         continue
       }
+      guard (try? fillHoles(in: run)) != nil else { return nil }
       usedPageCount += used.set(true, run)
       return Extent(first: PageID(UInt64(start)), pageCount: pageCount)
     }
@@ -131,6 +140,7 @@ package final class PageAllocator: @unchecked Sendable {
           from = busy + 1
           continue
         }
+        try fillHoles(in: run)
         usedPageCount += used.set(true, run)
         return Extent(first: PageID(UInt64(start)), pageCount: pageCount)
       }
@@ -158,7 +168,7 @@ package final class PageAllocator: @unchecked Sendable {
     var end = used.firstUsed(in: most) ?? most.upperBound
     if let busy = (first..<end).first(where: { isBeingWritten(UInt64($0)) }) { end = busy }
     let count = (end - first) / step * step
-    guard count > 0 else { return nil }
+    guard count > 0, (try? fillHoles(in: first..<first + count)) != nil else { return nil }
     usedPageCount += used.set(true, first..<first + count)
     return Extent(first: PageID(start), pageCount: count)
   }
@@ -189,8 +199,10 @@ package final class PageAllocator: @unchecked Sendable {
   func reserve(_ extent: Extent) -> Bool {
     lock.withLock {
       let first = Int(extent.first.rawValue)
-      let changed = used.set(true, first..<first + extent.pageCount)
+      let range = first..<first + extent.pageCount
+      let changed = used.set(true, range)
       usedPageCount += changed
+      holes.clear(range)
       return changed == extent.pageCount
     }
   }
@@ -209,7 +221,7 @@ package final class PageAllocator: @unchecked Sendable {
     while true {
       do throws(PagerError) {
         try storage.allocate(
-          byteRange: allocatedPageCount * layout.pageByteCount..<target * layout.pageByteCount)
+          byteRange: byteRange(allocatedPageCount..<target))
         break
       } catch {
         guard error.code == .diskFull, target > floor else { throw error }
@@ -244,6 +256,7 @@ package final class PageAllocator: @unchecked Sendable {
       let end = layout.wholeGroups(max(4, last + 1))
       guard end < allocatedPageCount else { return false }
       usedPageCount -= used.set(false, end..<allocatedPageCount)
+      holes.clear(end..<allocatedPageCount)
       allocatedPageCount = end
       recentlyFreed.removeAll()
       lowestUnused = 0
@@ -267,6 +280,7 @@ package final class PageAllocator: @unchecked Sendable {
     guard end < allocatedPageCount else { return }
     try storage.truncate(to: end * layout.pageByteCount)
     usedPageCount -= used.set(false, end..<allocatedPageCount)
+    holes.clear(end..<allocatedPageCount)
     allocatedPageCount = end
     recentlyFreed.removeAll()
     lowestUnused = 0

@@ -20,6 +20,8 @@ package final class FaultyStorage: Storage {
     case synchronizeDirectory
     /// Allocates space.
     case allocate
+    /// Gives space back.
+    case punchHole
     /// Sets the length.
     case truncate
     /// Maps a range.
@@ -33,7 +35,8 @@ package final class FaultyStorage: Storage {
 
     /// Every operation that can change the file or make it durable.
     package static let changes: Set<Operation> = [
-      .write, .writeDurably, .synchronize, .synchronizeDirectory, .allocate, .truncate,
+      .write, .writeDurably, .synchronize, .synchronizeDirectory, .allocate, .punchHole,
+      .truncate,
     ]
   }
 
@@ -251,6 +254,11 @@ package final class FaultyStorage: Storage {
   package func allocate(byteRange: Range<Int>) throws(PagerError) {
     try pass(.allocate, offset: byteRange.lowerBound, byteCount: byteRange.count)
     try base.allocate(byteRange: byteRange)
+  }
+
+  package func punchHole(byteRange: Range<Int>) throws(PagerError) -> Bool {
+    try pass(.punchHole, offset: byteRange.lowerBound, byteCount: byteRange.count)
+    return try base.punchHole(byteRange: byteRange)
   }
 
   package func truncate(to byteCount: Int) throws(PagerError) {

@@ -337,6 +337,14 @@ package final class FileStorage: Storage {
     }
   }
 
+  package func punchHole(byteRange: Range<Int>) throws(PagerError) -> Bool {
+    try checkWritable(byteRange.lowerBound, byteRange.count)
+    return try withDescriptor(whileTrying: "to give space back", at: byteRange.lowerBound) {
+      (file) throws(SystemError) in
+      try SystemCalls.punchHole(file, byteRange: byteRange)
+    }
+  }
+
   package func truncate(to byteCount: Int) throws(PagerError) {
     try checkWritable(0, byteCount)
     try withDescriptor(whileTrying: "to set the file's length", at: byteCount) {

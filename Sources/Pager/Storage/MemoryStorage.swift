@@ -16,6 +16,8 @@ package final class MemoryStorage: Storage {
       var capacityByteCount: Int
       /// How often each address is mapped; each mapping keeps the memory alive.
       var mappingCounts: [UInt: Int] = [:]
+      /// The blocks of `holeByteCount` bytes each that were given back; they take nothing of the "disk".
+      var holes: Set<Int> = []
     }
 
     let base: UnsafeMutableRawPointer
@@ -115,8 +117,12 @@ package final class MemoryStorage: Storage {
     return memory.state.withLock { $0.byteCount }
   }
 
+  /// The size of the blocks that a hole is made of.
+  package static let holeByteCount = 4096
+
   package func allocatedByteCount() throws(PagerError) -> Int {
-    try byteCount()
+    let count = try byteCount()
+    return count - memory.state.withLock { $0.holes.count } * Self.holeByteCount
   }
 
   package func read(
@@ -136,6 +142,8 @@ package final class MemoryStorage: Storage {
     try checkWritable()
     guard !bytes.isEmpty else { return }
     let end = try checkedEnd(offset, bytes.count)
+    let isInHole = memory.state.withLock { !holes(in: offset..<end, &$0).isEmpty }
+    precondition(!isInHole, "something is written into a hole")
     UnsafeMutableRawBufferPointer(start: memory.base + offset, count: bytes.count)
       .copyMemory(from: bytes)
     // Only now, so that who finds the file this long finds the bytes too.
@@ -158,7 +166,53 @@ package final class MemoryStorage: Storage {
     try checkWritable()
     guard !byteRange.isEmpty else { return }
     let end = try checkedEnd(byteRange.lowerBound, byteRange.count)
-    memory.state.withLock { $0.byteCount = max($0.byteCount, end) }
+    let path = path
+    try memory.state.withLock { state throws(PagerError) in
+      let blocks = holes(in: byteRange, &state)
+      let holeCount = state.holes.count - blocks.count
+      let taken = max(state.byteCount, end) - holeCount * Self.holeByteCount
+      guard blocks.isEmpty || taken <= state.capacityByteCount else {
+        throw PagerError(
+          .diskFull, "the storage of \(state.capacityByteCount) bytes is full; raise its capacity",
+          path: path, byteOffset: byteRange.lowerBound, expected: UInt64(taken),
+          found: UInt64(state.capacityByteCount))
+      }
+      state.holes.subtract(blocks)
+      state.byteCount = max(state.byteCount, end)
+    }
+  }
+
+  /// The holes that a range touches.
+  ///
+  /// Stops the program when one holds anything: whoever wrote there might have had no room.
+  private func holes(in range: Range<Int>, _ state: inout Memory.State) -> [Int] {
+    if state.holes.isEmpty { return [] }
+    let size = Self.holeByteCount
+    let blocks = range.lowerBound / size..<(range.upperBound + size - 1) / size
+    return blocks.filter { block in
+      guard state.holes.contains(block) else { return false }
+      let start = UnsafeRawPointer(memory.base + block * size)
+      // All bytes are equal when they equal those one further.
+      let isEmpty =
+        start.load(as: UInt8.self) == 0
+        && SystemCalls.areEqual(
+          UnsafeRawBufferPointer(start: start, count: size - 1),
+          UnsafeRawBufferPointer(start: start + 1, count: size - 1))
+      precondition(isEmpty, "something was written into a hole")
+      return true
+    }
+  }
+
+  package func punchHole(byteRange: Range<Int>) throws(PagerError) -> Bool {
+    try checkWritable()
+    _ = try checkedEnd(byteRange.lowerBound, byteRange.count)
+    let first = (byteRange.lowerBound + Self.holeByteCount - 1) / Self.holeByteCount
+    let end = byteRange.upperBound / Self.holeByteCount
+    guard first < end else { return true }
+    SystemCalls.clearAnonymous(
+      memory.base + first * Self.holeByteCount, byteCount: (end - first) * Self.holeByteCount)
+    memory.state.withLock { $0.holes.formUnion(first..<end) }
+    return true
   }
 
   package func truncate(to byteCount: Int) throws(PagerError) {
@@ -170,6 +224,7 @@ package final class MemoryStorage: Storage {
       let oldEnd = state.byteCount
       state.byteCount = byteCount
       guard byteCount < oldEnd else { return }
+      state.holes = state.holes.filter { $0 * Self.holeByteCount < byteCount }
       // What lies beyond the end must be zero when the file grows over it again.
       let pageEnd = (byteCount + pageByteCount - 1) / pageByteCount * pageByteCount
       let tail = min(pageEnd, oldEnd) - byteCount

@@ -41,6 +41,14 @@ package protocol Storage: AnyObject, Sendable {
   /// library writes zeros.
   func allocate(byteRange: Range<Int>) throws(PagerError)
 
+  /// Gives the space of whole blocks in the range back to the file system; they read as zeros then, and
+  /// the length stays.
+  ///
+  /// Before anything is written there again, the range must be allocated.
+  ///
+  /// - Returns: false when the storage can't do that; then nothing was changed.
+  func punchHole(byteRange: Range<Int>) throws(PagerError) -> Bool
+
   /// Cuts the file to the length, or extends it by a hole.
   func truncate(to byteCount: Int) throws(PagerError)
 

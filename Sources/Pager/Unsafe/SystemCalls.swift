@@ -207,6 +207,36 @@ package enum SystemCalls {
     #endif
   }
 
+  #if !canImport(Darwin)
+    /// Linux's own call, which Swift's module of the C library leaves out; nil where it has none.
+    private static let fallocate = dlsym(nil, "fallocate").map {
+      unsafeBitCast($0, to: (@convention(c) (Int32, Int32, off_t, off_t) -> Int32).self)
+    }
+  #endif
+
+  /// Gives the range's space back; false where the file system or the system can't.
+  static func punchHole(
+    _ descriptor: Int32, byteRange: Range<Int>
+  ) throws(SystemError) -> Bool {
+    #if canImport(Darwin)
+      // What is inside a file can't be allocated there again before it is written.
+      return false
+    #else
+      guard let fallocate else { return false }
+      // FALLOC_FL_KEEP_SIZE and FALLOC_FL_PUNCH_HOLE
+      let mode: Int32 = 0x01 | 0x02
+      do throws(SystemError) {
+        _ = try retrying {
+          Int(fallocate(descriptor, mode, off_t(byteRange.lowerBound), off_t(byteRange.count)))
+        }
+        return true
+      } catch {
+        guard error.number == EOPNOTSUPP || error.number == ENOSYS else { throw error }
+        return false
+      }
+    #endif
+  }
+
   /// What the system knows of the open file.
   static func status(of descriptor: Int32) throws(SystemError) -> FileStatus {
     var info = stat()
