@@ -5,7 +5,7 @@ import Regions
 import TestSupport
 import Testing
 
-/// Reading entries where nothing can be mapped: in a transaction, and in a storage that can't do it.
+/// Reading entries where nothing can be mapped: in a transaction, and where the storage can't.
 @Suite struct EntryReadingTests {
   /// Going through the entries again shows what was written in between, through the same handle.
   @Test func newestFirstAgainAfterAWrite() throws {
