@@ -89,7 +89,7 @@ public enum RegionReading: Sendable {
 /// Why `@unchecked Sendable`: nobody writes to what `buffer` shows.
 public struct RegionReader: @unchecked Sendable {
   private let owner: ChunkReader
-  private let buffer: UnsafeRawBufferPointer
+  let buffer: UnsafeRawBufferPointer
 
   init(_ owner: ChunkReader) {
     self.owner = owner

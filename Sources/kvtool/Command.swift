@@ -8,7 +8,8 @@ protocol Command: SendableMetatype {
   static var name: String { get }
   /// One line for the list of commands.
   static var summary: String { get }
-  /// The operands in order; one in brackets may be left out.
+  /// The operands in order; one in brackets may be left out, and there may be many of the last one if
+  /// it says `…`.
   static var operands: [String] { get }
   static var options: [OptionRule] { get }
   /// Whether the command is about one tree, so that `--tree` makes sense.
@@ -40,7 +41,7 @@ extension Command {
     if given < least {
       throw .usage("\(name) needs \(operands[given])", command: self)
     }
-    if given > operands.count {
+    if given > operands.count, operands.last?.contains("…") != true {
       let word = Literal.quoted(arguments.operands[operands.count])
       throw .usage("\(name): \(word) is one argument too many", command: self)
     }

@@ -69,6 +69,14 @@ struct RecordWriter {
     end()
   }
 
+  /// Writes a key and what is to be said of it; not for JSON, which has names for it.
+  mutating func write(key: RawSpan, note: String) {
+    begin()
+    writeBytes(key)
+    output.write("\t" + note)
+    end()
+  }
+
   private mutating func begin() {
     if !endsEveryRecord && count > 0 { output.write("\n") }
     count += 1

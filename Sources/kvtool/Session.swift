@@ -127,6 +127,14 @@ final class Session {
     }
   }
 
+  /// Writes what was done as JSON, if that was asked for.
+  func tell(_ fill: (inout JSONLine) -> Void) {
+    guard settings.format.isJSON else { return }
+    var line = JSONLine(output)
+    fill(&line)
+    line.end()
+  }
+
   /// Tells that there was nothing to print.
   func notFound() -> ExitStatus {
     Diagnostics.write("not found\n")

@@ -1,4 +1,5 @@
 import BTreeKV
+import Foundation
 import Regions
 import Testing
 
@@ -49,6 +50,21 @@ extension DocumentationExamples {
     let store = try EntryStore(database, "words")
     try store.write((0..<1000).map { (key: "word \($0)", bytes: [UInt8($0 & 255)]) })
     #expect(try store.count == 1000)
+  }
+
+  @Test func nestedDatabasesAreOpenedInPlace() throws {
+    let fruit = try open()
+    try fruit.insert("apple", "red")
+    try fruit.close()
+    let database = try Database.open(path + ".outer")
+    let archive = try EntryStore(database, "archive")
+    try archive.write("fruit", [UInt8](Data(contentsOf: URL(filePath: path))))
+    if let entry = try archive.read("fruit") {
+      let nested = try Database.open(in: entry)
+      let color = try nested.lookup("apple")
+      assert(color == Array("red".utf8))
+    }
+    #expect(try archive.count == 1)
   }
 
   @Test func allProcessorsReadEntries() throws {

@@ -9,7 +9,7 @@ import Testing
 /// file's name in quotes is `path` here.
 @Suite struct DocumentationExamples {
   private let folder: TemporaryExampleFolder
-  private var path: String { folder.path + "/fruit.btreekv" }
+  var path: String { folder.path + "/fruit.btreekv" }
 
   init() throws { folder = try TemporaryExampleFolder() }
 

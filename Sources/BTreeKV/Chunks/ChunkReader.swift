@@ -18,6 +18,8 @@ package final class ChunkReader: @unchecked Sendable {
     /// A single chunk in a window on the file.
     case window(Pager, Extent)
     case memory
+    /// A file that is in memory anyhow.
+    case storage(any Storage)
   }
 
   /// All bytes.
@@ -39,6 +41,12 @@ package final class ChunkReader: @unchecked Sendable {
     isCopy = false
   }
 
+  fileprivate init(_ bytes: UnsafeRawBufferPointer, of storage: any Storage) {
+    self.bytes = bytes
+    source = .storage(storage)
+    isCopy = false
+  }
+
   /// - Parameter bytes: becomes this object's own.
   fileprivate init(_ bytes: UnsafeMutableRawBufferPointer) {
     self.bytes = UnsafeRawBufferPointer(bytes)
@@ -48,7 +56,7 @@ package final class ChunkReader: @unchecked Sendable {
 
   deinit {
     switch source {
-    case .mapping: break
+    case .mapping, .storage: break
     case .window(let pager, let extent): pager.kept.release(CollectionOfOne(extent))
     case .memory: bytes.deallocate()
     }
@@ -70,14 +78,37 @@ extension ChunkList {
     }
   }
 
+  /// What a handle sees at one instant.
+  private struct Instant {
+    var root: TreeRoot?
+    var byteCount: Int
+    /// The layout's version then, if it is still in force.
+    var version: UInt64?
+    var mayMap: Bool
+  }
+
   /// The bytes that a handle sees now, to be read for as long as wanted.
   package func reader(
     _ access: TreeAccess, _ reading: ChunkReading
   ) throws(DatabaseError) -> ChunkReader {
+    try withInstant(access) { (instant) throws(PagerError) in
+      if reading == .mapped, let reader = try map(instant) { return reader }
+      return try copy(instant.byteCount, instant.root)
+    }
+  }
+
+  /// The same where that takes no copy; nil otherwise.
+  package func mappedReader(_ access: TreeAccess) throws(DatabaseError) -> ChunkReader? {
+    try withInstant(access) { (instant) throws(PagerError) in try map(instant) }
+  }
+
+  private func withInstant<R>(
+    _ access: TreeAccess, _ body: (Instant) throws(PagerError) -> R
+  ) throws(DatabaseError) -> R {
     let before = layout.withLock { $0.version }
     let stable = try converting { () throws(PagerError) in try access.stable() }
     var isCurrent = before & 1 == 0 && layout.withLock { $0.version } == before
-    var mayMap = reading == .mapped
+    var mayMap = true
     switch access.mode {
     case .live: break
     case .snapshot: isCurrent = false
@@ -86,20 +117,22 @@ extension ChunkList {
     }
     let count = try byteCount(stable)
     return try stable.read { (root) throws(PagerError) in
-      if mayMap, count > 0, let reader = try map(count, root, isCurrent ? before : nil) {
-        return reader
-      }
-      return try copy(count, root)
+      try body(
+        Instant(
+          root: root, byteCount: count, version: isCurrent ? before : nil, mayMap: mayMap))
     }
   }
 
   /// A reader without a copy, where that is possible.
-  private func map(
-    _ count: Int, _ root: TreeRoot?, _ version: UInt64?
-  ) throws(PagerError) -> ChunkReader? {
+  private func map(_ instant: Instant) throws(PagerError) -> ChunkReader? {
+    let (count, root) = (instant.byteCount, instant.root)
+    guard instant.mayMap, count > 0 else { return nil }
+    if pager.storage.unchangingBytes != nil {
+      return try inPlace(0..<count, root).map { ChunkReader($0, of: pager.storage) }
+    }
     let chunkCount = (count + Chunk.fullByteCount - 1) / Chunk.fullByteCount
     if chunkCount == 1 { return try mapSingle(count, root) }
-    if let version {
+    if let version = instant.version {
       let known = layout.withLock { $0.version == version ? $0.mapping : nil }
       if let known, try known.extend(to: chunkCount, of: self, root: root) {
         return ChunkReader(known, byteCount: count)
@@ -108,13 +141,56 @@ extension ChunkList {
     guard let new = ChunkMapping(pager, byteCount: count),
       try new.extend(to: chunkCount, of: self, root: root)
     else { return nil }
-    if let version {
+    if let version = instant.version {
       layout.withLock { layout in
         // Another reader may have been quicker; both are good.
         if layout.version == version { layout.mapping = new }
       }
     }
     return ChunkReader(new, byteCount: count)
+  }
+
+  /// Bytes where they lie in a file that is in memory anyhow and never changes; nil for other files, and
+  /// when they don't lie side by side.
+  ///
+  /// - Parameter range: not empty.
+  private func inPlace(
+    _ range: Range<Int>, _ root: TreeRoot?
+  ) throws(PagerError) -> UnsafeRawBufferPointer? {
+    guard let memory = pager.storage.unchangingBytes else { return nil }
+    let first = range.lowerBound / Chunk.fullByteCount
+    let last = (range.upperBound - 1) / Chunk.fullByteCount
+    /// Of the range, as far as it was found side by side.
+    var start: Int?
+    var end = 0
+    var isSideBySide = true
+    try tree.forEachChunk(of: id, first..<last + 1, root: root) { (chunk, _) throws(PagerError) in
+      guard let extent = chunk.extent,
+        chunk.end >= min(range.upperBound, (chunk.index + 1) * Chunk.fullByteCount)
+      else {
+        isSideBySide = false
+        return
+      }
+      let place = Int(extent.first.rawValue) * pager.pageByteCount
+      if start == nil {
+        start = place + range.lowerBound - chunk.start
+      } else if place != end {
+        isSideBySide = false
+      }
+      end = place + chunk.byteCount
+    }
+    guard isSideBySide, let start, start + range.count <= min(end, memory.count) else { return nil }
+    return UnsafeRawBufferPointer(rebasing: memory[start..<start + range.count])
+  }
+
+  /// As `inPlace`, and who keeps the bytes.
+  func bytesInPlace(
+    _ range: Range<Int>, _ access: TreeAccess
+  ) throws(DatabaseError) -> (bytes: UnsafeRawBufferPointer, owner: any Storage)? {
+    guard pager.storage.unchangingBytes != nil else { return nil }
+    return try access.read { (root) throws(PagerError) in
+      try inPlace(range, root).map { ($0, pager.storage) }
+    }
   }
 
   private func mapSingle(_ count: Int, _ root: TreeRoot?) throws(PagerError) -> ChunkReader? {

@@ -99,7 +99,7 @@ package final class EntryLog: Sendable {
 
   /// The newest entry of a key; valid as long as it is held.
   package func read(_ key: UnsafeRawBufferPointer) throws(DatabaseError) -> EntryBytes? {
-    if case .live = chunks.mode {
+    if case .live = chunks.mode, engine.pager.storage.unchangingBytes == nil {
       switch try readMapped(key) {
       case .entry(let entry): return entry
       case .nothing: return nil
@@ -108,7 +108,7 @@ package final class EntryLog: Sendable {
       // Makes what is there now mapped for all readers, where that is possible.
       guard try contains(key) else { return nil }
       if try list.byteCount(chunks) > Chunk.fullByteCount {
-        _ = try list.reader(chunks, .mapped)
+        _ = try list.mappedReader(chunks)
         switch try readMapped(key) {
         case .entry(let entry): return entry
         case .nothing: return nil
@@ -165,10 +165,16 @@ package final class EntryLog: Sendable {
   func entry(
     at place: EntryPlace, keyByteCount: Int
   ) throws(DatabaseError) -> EntryBytes {
-    if case .snapshot = chunks.mode {
-      return try entry(at: place, keyByteCount: keyByteCount, in: try reader())
-    }
     let end = place.end(keyByteCount: keyByteCount)
+    if let (bytes, owner) = try list.bytesInPlace(place.position..<end, chunks) {
+      return try converting { () throws(PagerError) in
+        guard let base = bytes.baseAddress else { throw damage("a place") }
+        return try entry(at: place, keyByteCount: keyByteCount, base, owner: owner)
+      }
+    }
+    if case .snapshot = chunks.mode, let reader = try mappedReader() {
+      return try entry(at: place, keyByteCount: keyByteCount, in: reader)
+    }
     let bytes = try list.read(place.position..<end, chunks)
     guard bytes.count == end - place.position else {
       throw DatabaseError(damage("a place"))
@@ -179,18 +185,24 @@ package final class EntryLog: Sendable {
     }
   }
 
-  /// All bytes of a snapshot's list.
+  /// All bytes of the list; a copy where they can't be mapped.
   func reader() throws(DatabaseError) -> ChunkReader {
+    if case .snapshot = chunks.mode, let reader = try mappedReader() { return reader }
+    return try list.reader(chunks, .copied)
+  }
+
+  /// All bytes of a snapshot's list, where they can be mapped.
+  private func mappedReader() throws(DatabaseError) -> ChunkReader? {
     try kept.withLock { (kept) throws(DatabaseError) in
       if let kept { return kept }
-      let new = try list.reader(chunks, .mapped)
-      kept = new
+      let new = try list.mappedReader(chunks)
+      kept = .some(new)
       return new
     }
   }
 
-  /// A snapshot's handle maps the list once.
-  private let kept = Locked<ChunkReader?>(nil)
+  /// A snapshot's handle maps the list once, or finds out once that it can't; nil: it has not tried.
+  private let kept = Locked<ChunkReader??>(nil)
 
   func entry(
     at place: EntryPlace, keyByteCount: Int, in reader: ChunkReader

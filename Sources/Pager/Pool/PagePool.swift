@@ -74,8 +74,9 @@ public final class PagePool: @unchecked Sendable {
     capacity = max(Self.minimumFrameCount, (byteBudget - bookkeeping) / stride)
     ring = Locked(ResidentRing(capacity: capacity))
 
-    var byteCount = 1 << 40
     let leastByteCount = max(4 * fileByteCount / pageByteCount * stride, 1 << 30)
+    // A file that is only read does not grow, and there may be many of them.
+    var byteCount = mayWrite ? 1 << 40 : leastByteCount
     var reserved: UnsafeMutableRawPointer?
     while reserved == nil {
       reserved = SystemCalls.reserveMemory(byteCount: byteCount + Self.slackByteCount)

@@ -11,6 +11,11 @@ package protocol Storage: AnyObject, Sendable {
   /// Whether all changes are refused with `.readOnly`.
   var isReadOnly: Bool { get }
 
+  /// All bytes, where they are in memory anyhow and nobody changes them; nil otherwise.
+  ///
+  /// They stay as long as the storage, also after `close()`.
+  var unchangingBytes: UnsafeRawBufferPointer? { get }
+
   /// The length, in bytes.
   func byteCount() throws(PagerError) -> Int
 
@@ -81,6 +86,8 @@ package protocol Storage: AnyObject, Sendable {
 }
 
 extension Storage {
+  package var unchangingBytes: UnsafeRawBufferPointer? { nil }
+
   package func map(
     byteRange: Range<Int>, over address: UnsafeMutableRawPointer
   ) throws(PagerError) -> Bool { false }

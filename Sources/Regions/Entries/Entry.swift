@@ -4,12 +4,12 @@ internal import Pager
 /// An entry as it was when it was read, for as long as this is held: also when its key is removed or
 /// gets another entry, and when the store is compacted or removed.
 ///
-/// Nothing is copied (but in a transaction): the bytes are the file's own, mapped. What a mapping
-/// shows was not compared with its checksum, which `verify()` does; an error of the medium while it is
-/// read kills the process. The database must not be closed while the bytes are in use. Any number of
-/// threads may use one.
+/// Nothing is copied (but in a transaction, and where the system refuses more mappings): the bytes are
+/// the file's own, mapped. What a mapping shows was not compared with its checksum, which `verify()`
+/// does; an error of the medium while it is read kills the process. The database must not be closed
+/// while the bytes are in use. Any number of threads may use one.
 public struct Entry: Sendable {
-  private let content: EntryBytes
+  let content: EntryBytes
   private let prefixByteCount: Int
 
   init(_ content: EntryBytes, prefixByteCount: Int) {

@@ -71,6 +71,9 @@ struct Help: Command {
     regions:
       Bytes under a name, of any number: regions lists them, region shows or changes one.
 
+    entry stores:
+      Bytes of any length under keys: entries lists the stores, entries NAME ACTION is about one.
+
     prompt:
       Blanks separate words; 'a b' and "a b" are text with a doubled quote for a quote. quit, exit
       or the end of the input end it; Ctrl-C stops a scan. In a pipe, a failing command does not

@@ -23,18 +23,7 @@ extension RegionCommand {
     return .notFound
   }
 
-  /// Writes what was done as JSON, if that was asked for.
-  private func tell(_ session: Session, _ fill: (inout JSONLine) -> Void) {
-    guard session.settings.format.isJSON else { return }
-    var line = JSONLine(session.output)
-    fill(&line)
-    line.end()
-  }
-
   // MARK: Reading
-
-  /// How many bytes are in memory at once.
-  private static let pieceByteCount = 1 << 20
 
   private func cat(_ from: Int, _ count: Int, in session: Session) throws -> ExitStatus {
     let database = try session.database(for: .read)
@@ -46,7 +35,7 @@ extension RegionCommand {
       let end = start + min(count, total - start)
       if case .json(let allHex) = session.settings.format {
         let bytes = try region.read(start..<end)
-        tell(session) { line in
+        session.tell { line in
           line.add("region", self.region)
           line.add("from", start)
           line.add("bytes", bytes: bytes, allHex: allHex)
@@ -55,7 +44,7 @@ extension RegionCommand {
       }
       var place = start
       while place < end, output.isOpen, !Interrupt.isPending {
-        let next = min(end, place + Self.pieceByteCount)
+        let next = min(end, place + Pieces.byteCount)
         try region.read(place..<next).withUnsafeBytes { bytes in
           session.settings.format == .hex ? output.writeHex(bytes) : output.write(bytes)
         }
@@ -86,7 +75,7 @@ extension RegionCommand {
         """)
       return .done
     }
-    tell(session) { line in
+    session.tell { line in
       line.add("region", region)
       line.add("bytes", byteCount)
       line.add("chunks", chunkCount)
@@ -98,12 +87,10 @@ extension RegionCommand {
   // MARK: Changing
 
   private func store(
-    _ source: Source, isReplacing: Bool, in session: Session
+    _ source: ByteSource, isReplacing: Bool, in session: Session
   ) throws -> ExitStatus {
-    if case .standardInput = source, session.isPrompt {
-      throw Failure.usage("standard input holds the commands, not bytes", command: Self.self)
-    }
-    var pieces = try Pieces(source, atMost: Self.pieceByteCount)
+    try source.check(for: Self.self, in: session)
+    var pieces = try Pieces(source)
     defer { pieces.close() }
     let database = try session.database(for: .write)
     var (start, byteCount) = (0, 0)
@@ -116,7 +103,7 @@ extension RegionCommand {
         byteCount += piece.count
       }
     }
-    tell(session) { line in
+    session.tell { line in
       line.add("region", region)
       line.add("from", start)
       line.add("bytes", byteCount)
@@ -129,7 +116,7 @@ extension RegionCommand {
     let database = try session.database(for: .write)
     guard let found = try database.existingRegion(region) else { return regionNotFound() }
     try found.truncate(to: count, durability: session.settings.durability)
-    tell(session) { line in
+    session.tell { line in
       line.add("region", region)
       line.add("bytes", count)
     }
@@ -143,7 +130,7 @@ extension RegionCommand {
       try transaction.removeRegion(region)
     }
     guard wasThere else { return regionNotFound() }
-    tell(session) { $0.add("removed", region) }
+    session.tell { $0.add("removed", region) }
     session.confirm("removed")
     return .done
   }
@@ -154,79 +141,11 @@ extension RegionCommand {
     try database.write(durability: session.settings.durability) { transaction in
       try transaction.renameRegion(region, to: newName)
     }
-    tell(session) { line in
+    session.tell { line in
       line.add("renamed", region)
       line.add("name", newName)
     }
     session.confirm("renamed")
     return .done
-  }
-}
-
-/// The bytes of a source in pieces.
-///
-/// The first is read at once, before the database is opened: a missing file makes none, and a
-/// command at the other end of the pipe may still be using it.
-private struct Pieces {
-  private let source: RegionCommand.Source
-  private let limit: Int
-  private var descriptor: Int32
-  private var first: [UInt8]?
-
-  init(_ source: RegionCommand.Source, atMost limit: Int) throws(Failure) {
-    self.source = source
-    self.limit = limit
-    switch source {
-    case .bytes(let bytes):
-      descriptor = -1
-      first = bytes
-      return
-    case .standardInput: descriptor = System.standardInput
-    case .file(let path):
-      let (opened, errorNumber) = System.openForReading(path)
-      guard errorNumber == 0 else {
-        throw .system(what: singleLine(path), errorNumber: errorNumber)
-      }
-      descriptor = opened
-    }
-    do {
-      first = try read()
-    } catch {
-      close()
-      throw error
-    }
-  }
-
-  /// The next piece; nil at the end.
-  mutating func next() throws(Failure) -> [UInt8]? {
-    let piece: [UInt8]
-    if let first {
-      piece = first
-      self.first = nil
-    } else {
-      piece = try read()
-    }
-    return piece.isEmpty ? nil : piece
-  }
-
-  func close() {
-    if case .file = source { System.close(descriptor) }
-  }
-
-  private func read() throws(Failure) -> [UInt8] {
-    var bytes: [UInt8] = []
-    guard descriptor >= 0 else { return bytes }
-    while bytes.count < limit {
-      let (byteCount, errorNumber) = System.read(
-        from: descriptor, into: &bytes, atMost: limit - bytes.count)
-      if errorNumber == System.interrupted { continue }
-      guard errorNumber == 0 else { throw .system(what: place, errorNumber: errorNumber) }
-      if byteCount == 0 { break }
-    }
-    return bytes
-  }
-
-  private var place: String {
-    if case .file(let path) = source { singleLine(path) } else { "standard input" }
   }
 }

@@ -27,19 +27,12 @@ struct RegionCommand: Command {
   /// What is to be done with a region.
   enum Action {
     case cat(from: Int, count: Int)
-    case put(Source)
-    case append(Source)
+    case put(ByteSource)
+    case append(ByteSource)
     case truncate(to: Int)
     case remove
     case rename(to: String)
     case stat
-  }
-
-  /// Where bytes come from.
-  enum Source {
-    case bytes([UInt8])
-    case file(String)
-    case standardInput
   }
 
   let region: String
@@ -61,8 +54,8 @@ struct RegionCommand: Command {
       action = .cat(
         from: try arguments.number("--from", in: 0...Int.max) ?? 0,
         count: try arguments.number("--count", in: 0...Int.max) ?? Int.max)
-    case "put": action = .put(try operand.map(Self.fileSource) ?? .standardInput)
-    case "append": action = .append(try Self.valueSource(try needed("VALUE")))
+    case "put": action = .put(try operand.map(ByteSource.init(file:)) ?? .standardInput)
+    case "append": action = .append(try ByteSource(value: try needed("VALUE")))
     case "truncate":
       action = .truncate(
         to: try Arguments.number(try needed("COUNT"), of: "region truncate", in: 0...Int.max))
@@ -74,21 +67,5 @@ struct RegionCommand: Command {
     if let operand, ["cat", "rm", "stat"].contains(verb.text) {
       throw .usage("region \(verb.text): \(Literal.quoted(operand)) is one argument too many")
     }
-  }
-
-  private static func isInput(_ word: Word) -> Bool {
-    !word.isQuoted && word.bytes == [UInt8(ascii: "-")]
-  }
-
-  private static func fileSource(_ word: Word) throws(Failure) -> Source {
-    if isInput(word) { return .standardInput }
-    guard let path = String(validating: word.bytes, as: UTF8.self), !path.isEmpty else {
-      throw .usage("the name of the file is empty or not UTF-8: \(Literal.quoted(word))")
-    }
-    return .file(path)
-  }
-
-  private static func valueSource(_ word: Word) throws(Failure) -> Source {
-    isInput(word) ? .standardInput : .bytes(try Literal.bytes(of: word))
   }
 }
