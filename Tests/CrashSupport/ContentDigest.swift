@@ -3,8 +3,8 @@ import Pager
 import Regions
 import TestSupport
 
-/// The content of a database, of all its trees and regions with their names, as one number that does not depend
-/// on order, and its count.
+/// The content of a database, of all its trees, regions and entry stores with their names, as one number
+/// that does not depend on order (but for that in which entries were written), and its count.
 package struct ContentDigest: Hashable {
   package private(set) var sum: UInt64 = 0
   package private(set) var count = 0
@@ -49,6 +49,12 @@ package struct ContentDigest: Hashable {
     sum &-= Self.hash(region, bytes)
   }
 
+  /// Counts an entry store, also while it is empty.
+  ///
+  /// - Parameter hash: as `EntryStoreModel.hash` has it.
+  package mutating func add(store hash: UInt64) { sum &+= hash }
+  package mutating func remove(store hash: UInt64) { sum &-= hash }
+
   package init() {}
 
   /// What an open database holds.
@@ -67,6 +73,12 @@ package struct ContentDigest: Hashable {
         throw TestFailure("there is no region \"\(name)\", which regionNames names")
       }
       try digest.add(region, name)
+    }
+    for name in try database.entryStoreNames() {
+      guard let store = try database.existingEntryStore(name) else {
+        throw TestFailure("there is no entry store \"\(name)\", which entryStoreNames names")
+      }
+      try digest.add(store, name)
     }
     self = digest
   }
@@ -88,6 +100,12 @@ package struct ContentDigest: Hashable {
       }
       try digest.add(region, name)
     }
+    for name in try snapshot.entryStoreNames() {
+      guard let store = try snapshot.entryStore(name) else {
+        throw TestFailure("there is no entry store \"\(name)\", which entryStoreNames names")
+      }
+      try digest.add(store, name)
+    }
     self = digest
   }
 
@@ -98,6 +116,31 @@ package struct ContentDigest: Hashable {
     try require(reader.count == count, "region \"\(name)\" has \(reader.count) of \(count) bytes")
     let bytes = reader.bytes
     bytes.withUnsafeBytes { add(region: name, $0) }
+  }
+
+  /// Counts an entry store by what its end says, by its keys, and from its newest entry on; each entry
+  /// is compared with its checksums.
+  private mutating func add(_ store: some ReadableEntryStore, _ name: String) throws {
+    var byKey: [[UInt8]: UInt64] = [:]
+    try store.forEach { entry in
+      try entry.verify()
+      byKey[entry.key] = entry.bytes.withUnsafeBytes { EntryStoreModel.hash(entry.key, $0) }
+      return .next
+    }
+    var newestFirst: [UInt64] = []
+    try store.forEach(.newestFirst) { entry in
+      guard let hash = byKey[entry.key] else {
+        throw TestFailure("an entry of \"\(name)\" is found from the newest one on alone")
+      }
+      newestFirst.append(hash)
+      return .next
+    }
+    let count = try store.count
+    try require(
+      newestFirst.count == byKey.count && count == byKey.count,
+      "\"\(name)\" counts \(count) entries, has \(byKey.count) by key and "
+        + "\(newestFirst.count) from the newest one on")
+    add(store: EntryStoreModel.hash(store: name, newestFirst: newestFirst))
   }
 
   private mutating func addEntries(of tree: some ReadableTree, tree name: String) throws {

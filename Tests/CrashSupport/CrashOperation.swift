@@ -22,6 +22,8 @@ package enum CrashOperation: Sendable, Equatable {
   case renameTree(Int, to: Int)
   /// A change of a region; outside of transactions one that is not there is made, and no more.
   case region(Int, RegionChange)
+  /// A change of an entry store; outside of transactions one that is not there is made, and no more.
+  case entries(Int, EntryChange)
   /// A savepoint inside a transaction.
   case savepoint([CrashOperation], isKept: Bool)
   case transaction([CrashOperation], isKept: Bool)
@@ -79,6 +81,7 @@ extension CrashOperation: CustomStringConvertible {
     case .dropTree(let tree): ".dropTree(\(tree))"
     case .renameTree(let tree, let other): ".renameTree(\(tree), to: \(other))"
     case .region(let region, let change): ".region(\(region), \(change))"
+    case .entries(let store, let change): ".entries(\(store), \(change))"
     case .savepoint(let parts, let isKept): ".savepoint(\(Self.list(parts)), isKept: \(isKept))"
     case .transaction(let parts, let isKept):
       ".transaction(\(Self.list(parts)), isKept: \(isKept))"

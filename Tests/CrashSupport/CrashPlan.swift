@@ -37,7 +37,11 @@ package struct CrashPlan: Sendable, Equatable {
     var operations = (0..<count).map { _ in generator.next() }
     if random.once(in: 30) {
       // rule B5: such a value is synced before a record names it.
-      let huge = CrashOperation.insert(tree: 0, key: 1, size: 1_050_000 + random.below(300_000))
+      let size = 1_050_000 + random.below(300_000)
+      let huge: CrashOperation =
+        random.once(in: 2)
+        ? .insert(tree: 0, key: 1, size: size)
+        : .transaction([.entries(0, .stream(key: 1, size: size, isKept: true))], isKept: true)
       operations.insert(huge, at: random.below(operations.count))
     }
     self.init(

@@ -19,6 +19,9 @@ package struct CrashRun {
   /// Readers of regions, and the digest of what each must show.
   private var readers: [(RegionReader, String, UInt64)] = []
 
+  /// Entries that are held, and the hash of what each must show.
+  private var heldEntries: [(Entry, UInt64)] = []
+
   /// A run on a file of this content; none makes a new one.
   package init(_ plan: CrashPlan, contents: [UInt8] = []) throws {
     self.plan = plan
@@ -49,8 +52,7 @@ package struct CrashRun {
     for operation in plan.operations { try step(operation, &database) }
     try compare(database, "at the end")
     try compareReaders()
-    snapshots = []
-    readers = []
+    releaseAll()
     driver.forgetHandles()
     if plan.isClosed {
       let start = recorder.eventCount
@@ -99,6 +101,10 @@ package struct CrashRun {
       let isThere = driver.model.regions[OperationDriver.regionNames[region]] != nil
       try driver.apply(operation, to: database)
       note(isThere ? .barrier : .change(durability), start)
+    case .entries(let store, .writeDurably):
+      let isThere = driver.model.stores[OperationDriver.storeNames[store]] != nil
+      try driver.apply(operation, to: database)
+      note(isThere ? .barrier : .change(durability), start)
     case .load where durability != .none:
       let isEmpty = driver.model.digest
       try driver.apply(operation, to: database)
@@ -115,8 +121,7 @@ package struct CrashRun {
       note(.barrier, start)
       try reopen(next, &database)
     case .kill(let next):
-      snapshots = []
-      readers = []
+      releaseAll()
       database.abandon()
       if durability == .none { driver.model = durableModel }
       try reopen(next, &database)
@@ -142,9 +147,14 @@ package struct CrashRun {
       try require(
         try ContentDigest(of: snapshot) == digest, "a snapshot shows another content")
     }
-    snapshots = []
     try compareReaders()
+    releaseAll()
+  }
+
+  private mutating func releaseAll() {
+    snapshots = []
     readers = []
+    heldEntries = []
   }
 
   private mutating func takeReaders(_ database: Database) throws {
@@ -154,9 +164,22 @@ package struct CrashRun {
       readers.append((reader, name, hash))
     }
     if readers.count > 8 { readers.removeFirst(readers.count - 8) }
+    for name in driver.model.stores.keys {
+      guard let last = try database.existingEntryStore(name)?.lastEntry else { continue }
+      heldEntries.append((last, Self.hash(last)))
+    }
+    if heldEntries.count > 8 { heldEntries.removeFirst(heldEntries.count - 8) }
+  }
+
+  private static func hash(_ entry: Entry) -> UInt64 {
+    entry.bytes.withUnsafeBytes { EntryStoreModel.hash(entry.key, $0) }
   }
 
   private func compareReaders() throws {
+    for (entry, hash) in heldEntries {
+      try entry.verify()
+      try require(Self.hash(entry) == hash, "an entry that is held shows other bytes")
+    }
     for (reader, name, hash) in readers {
       let bytes = reader.bytes
       let found = bytes.withUnsafeBytes { ContentDigest.hash(name, $0) }
@@ -176,6 +199,16 @@ extension TreesModel {
     }
     for name in try database.regionNames() {
       setRegion(name, try database.existingRegion(name)?.readAll())
+    }
+    for name in try database.entryStoreNames() {
+      var entries: [(key: [UInt8], bytes: [UInt8])] = []
+      try database.existingEntryStore(name)?.forEach(.newestFirst) { entry in
+        entries.append((entry.key, entry.array))
+        return .next
+      }
+      var store = EntryStoreModel()
+      for entry in entries.reversed() { _ = store.write(entry.key, entry.bytes) }
+      setStore(name, store)
     }
   }
 

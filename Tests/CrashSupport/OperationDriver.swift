@@ -12,14 +12,18 @@ package struct OperationDriver {
   /// How many values were made; each one is different.
   private var valueCount: UInt64 = 0
 
-  /// Handles of the present opening: what the writer knows of a region, and its reservation, lasts as
-  /// long as they do.
+  /// Handles of the present opening: what the writer knows of a region or a store, and its reservation,
+  /// lasts as long as they do.
   var handles: [String: Region] = [:]
+  var entryHandles: [String: EntryStore] = [:]
 
   package init() {}
 
   /// Lets go of everything that belongs to an opening.
-  package mutating func forgetHandles() { handles = [:] }
+  package mutating func forgetHandles() {
+    handles = [:]
+    entryHandles = [:]
+  }
 
   package static func key(_ number: Int) -> [UInt8] {
     Array("key-\(String(repeating: "x", count: number % 7))-\(number)".utf8)
@@ -48,6 +52,7 @@ package struct OperationDriver {
       try database.renameTree(name, to: new)
       model.rename(name, to: new)
     case .region(let region, let change): try self.change(region, change, in: database)
+    case .entries(let store, let change): try self.change(store, change, in: database)
     default:
       let name = Self.names[operation.tree]
       if name.isEmpty {
@@ -105,6 +110,7 @@ package struct OperationDriver {
       try transaction.renameTree(name, to: new)
       model.rename(name, to: new)
     case .region(let region, let change): try self.change(region, change, in: transaction)
+    case .entries(let store, let change): try self.change(store, change, in: transaction)
     default:
       let name = Self.names[operation.tree]
       if name.isEmpty {

@@ -9,8 +9,10 @@ package struct OperationGenerator {
   package var largePerMille = 25
   /// Of a hundred changes so many are transactions.
   package var transactionPercent: Int
-  /// Of a hundred changes so many are of regions.
+  /// Of a hundred changes so many are of regions or entry stores.
   package var regionPercent: Int
+  /// Of a hundred of these so many are of entry stores.
+  package var entryPercent: Int
 
   package init(seed: UInt64) {
     random = CrashRandom(seed: seed)
@@ -18,6 +20,7 @@ package struct OperationGenerator {
     valueLimit = [30, 250, 900][random.below(3)]
     transactionPercent = [5, 40, 80][random.below(3)]
     regionPercent = [0, 20, 60][random.below(3)]
+    entryPercent = [0, 50, 100][random.below(3)]
   }
 
   private mutating func key() -> Int { random.below(keyCount) }
@@ -86,13 +89,49 @@ package struct OperationGenerator {
     return .region([0, 0, 1, 2, 3][random.below(5)], change)
   }
 
+  private mutating func changeOfStore() -> CrashOperation {
+    let (key, size) = (random.below(min(keyCount, 40)), regionSize())
+    let change: EntryChange =
+      switch random.below(26) {
+      case 0..<10: .write(key: key, size: size)
+      case 10, 11:
+        .writeMany(
+          key: key, count: 1 + random.below(random.once(in: 5) ? 60 : 8), size: random.below(900))
+      // Some are staged in pages, the others in memory.
+      case 12, 13:
+        .stream(
+          key: key, size: random.once(in: 3) ? 260_000 + random.below(150_000) : size,
+          isKept: !random.once(in: 4))
+      case 14..<17: .delete(key: key)
+      case 17: .deleteMany(key: key, count: 1 + random.below(20))
+      case 18: .copy(key: key, to: random.below(40))
+      case 19, 20: .rename(key: key, to: random.below(40))
+      case 21: .transfer(key: key, to: random.below(3))
+      case 22, 23: .compact
+      case 24: random.once(in: 3) ? .removeStore : .write(key: 0, size: size)
+      default: random.once(in: 3) ? .renameStore(to: random.below(3)) : .write(key: key, size: 60)
+      }
+    return .entries([0, 0, 0, 1, 2][random.below(5)], change)
+  }
+
+  private mutating func changeOfRegionOrStore(isAlone: Bool = false) -> CrashOperation {
+    let isDurable = isAlone && random.once(in: 15)
+    if random.below(100) < entryPercent {
+      guard isDurable else { return changeOfStore() }
+      return .entries(
+        random.below(3), .writeDurably(key: random.below(keyCount), size: regionSize()))
+    }
+    guard isDurable else { return changeOfRegion() }
+    return .region(random.below(4), .appendDurably(size: regionSize()))
+  }
+
   private mutating func parts(depth: Int) -> [CrashOperation] {
     let count = depth == 0 && random.once(in: 12) ? 60 : 1 + random.below(12)
     return (0..<count).map { _ in
       switch random.below(20) {
       case 0 where depth < 3: .savepoint(parts(depth: depth + 1), isKept: random.once(in: 2))
       case 1: changeOfTrees()
-      case _ where random.below(100) < regionPercent: changeOfRegion()
+      case _ where random.below(100) < regionPercent: changeOfRegionOrStore()
       default: change([0, 0, 1, 2, 3][random.below(5)])
       }
     }
@@ -104,12 +143,7 @@ package struct OperationGenerator {
       return .transaction(parts(depth: 0), isKept: !random.once(in: 6))
     }
     if random.once(in: 12) { return changeOfTrees() }
-    if random.below(100) < regionPercent {
-      if random.once(in: 15) {
-        return .region(random.below(4), .appendDurably(size: regionSize()))
-      }
-      return changeOfRegion()
-    }
+    if random.below(100) < regionPercent { return changeOfRegionOrStore(isAlone: true) }
     if random.once(in: 15) {
       return .insertDurably(tree: 0, key: key(), size: size())
     }

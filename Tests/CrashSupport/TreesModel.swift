@@ -1,7 +1,8 @@
-/// What all trees and regions should hold, and the digest of that.
+/// What all trees, regions and entry stores should hold, and the digest of that.
 package struct TreesModel: Sendable {
   package private(set) var trees: [String: [[UInt8]: [UInt8]]] = ["": [:]]
   package private(set) var regions: [String: [UInt8]] = [:]
+  package private(set) var stores: [String: EntryStoreModel] = [:]
   package private(set) var digest = ContentDigest()
 
   package init() {}
@@ -42,6 +43,13 @@ package struct TreesModel: Sendable {
     if let old = regions[name] { old.withUnsafeBytes { digest.remove(region: name, $0) } }
     if let bytes { bytes.withUnsafeBytes { digest.add(region: name, $0) } }
     regions[name] = bytes
+  }
+
+  /// Sets an entry store's content, nil for no store.
+  package mutating func setStore(_ name: String, _ store: EntryStoreModel?) {
+    if let old = stores[name] { digest.remove(store: old.hash(store: name)) }
+    if let store { digest.add(store: store.hash(store: name)) }
+    stores[name] = store
   }
 
   package func has(_ name: String) -> Bool { trees[name] != nil }

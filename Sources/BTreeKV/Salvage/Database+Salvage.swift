@@ -6,7 +6,8 @@ extension Database {
   /// Trees are followed from their roots as far as pages are intact, and the log is applied on
   /// top. Where something can't be reached, all pages are looked at for intact leaves; their
   /// entries go to a tree named `salvaged`, since leaves do not say which tree they belong to.
-  /// A region ends where bytes are missing; what follows becomes the region `name~offset`.
+  /// A region ends where bytes are missing; what follows becomes the region `name~offset`. Of entry
+  /// stores the entries are kept that match their checksums; each other one is reported.
   ///
   /// - Parameters:
   ///   - path: of the damaged file.

@@ -5,37 +5,19 @@ extension Salvage {
   ///
   /// A region ends where bytes are missing; what follows becomes a region of its own.
   func restoreRegions() throws(DatabaseError) {
-    let names = try regionNames()
+    let names = try listNames(in: .regions, "region")
     var restoring = RegionRestoring(self, names)
     try store.forEachEntry(of: .chunks) { (key, value) throws(DatabaseError) in
       try restoring.take(key, value)
     }
     try restoring.finish()
-    try store.drop(.chunks)
     try store.drop(.regions)
   }
 
-  /// The names by the regions' numbers.
-  private func regionNames() throws(DatabaseError) -> [UInt64: String] {
-    var names: [UInt64: String] = [:]
-    try store.forEachEntry(of: .regions) { (key, value) throws(DatabaseError) in
-      let name = String(decoding: key, as: UTF8.self)
-      let id = value.count == 8 ? value.withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) } : 0
-      guard (1...Engine.maximumNameByteCount).contains(name.utf8.count), ChunkKey.isList(id),
-        names[id] == nil
-      else {
-        report.lose("what the file says of the region \"\(name)\" makes no sense")
-        return
-      }
-      names[id] = name
-    }
-    return names
-  }
-
-  /// The numbers of the regions whose names were reached.
-  func knownRegions() throws(DatabaseError) -> Set<UInt64> {
+  /// The numbers in a tree of names, as far as it was reached.
+  func knownLists(_ tree: TreeID) throws(DatabaseError) -> Set<UInt64> {
     var ids: Set<UInt64> = []
-    try store.forEachEntry(of: .regions) { (_, value) throws(DatabaseError) in
+    try store.forEachEntry(of: tree) { (_, value) throws(DatabaseError) in
       guard value.count == 8 else { return }
       ids.insert(value.withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) })
     }
@@ -43,16 +25,16 @@ extension Salvage {
   }
 
   /// Whether a leaf that no tree reached is one of the tree of chunks: all its entries are chunks and
-  /// heads of these regions, and at least one is a chunk in pages of its own.
-  func holdsChunks(_ node: Node, of regions: Set<UInt64>) -> Bool {
-    guard !regions.isEmpty else { return false }
+  /// heads of these lists, and at least one is a chunk in pages of its own.
+  func holdsChunks(_ node: Node, of lists: Set<UInt64>) -> Bool {
+    guard !lists.isEmpty else { return false }
     entries.removeAll()
     entries.append(node, 0..<node.count, pageByteCount: file.pageByteCount)
     var hasChunk = false
     for index in 0..<entries.count {
       let entry = entries.entries[index]
       let fits = entries.key(index).withUnsafeBytes { key in
-        guard key.count >= 8, regions.contains(ChunkKey.list(key)) else { return false }
+        guard key.count >= 8, lists.contains(ChunkKey.list(key)) else { return false }
         if key.count == 8 { return entry.payload.isEmpty && !entry.isLarge }
         guard let index = ChunkKey.index(key, of: ChunkKey.list(key)) else { return false }
         guard entry.isLarge else { return index == 0 }
@@ -67,7 +49,7 @@ extension Salvage {
   }
 
   /// The bytes of a chunk; nil when they are damaged.
-  fileprivate func bytes(_ chunk: Chunk, _ payload: UnsafeRawBufferPointer) -> [UInt8]? {
+  func bytes(_ chunk: Chunk, _ payload: UnsafeRawBufferPointer) -> [UInt8]? {
     guard let extent = chunk.extent else { return Array(payload) }
     guard file.contains(extent) else { return nil }
     valueBudget -= chunk.byteCount
@@ -112,14 +94,13 @@ private struct RegionRestoring {
     guard ChunkKey.isList(list), key.count == 8 || index != nil, let kind = value.first else {
       return salvage.report.lose("a key in the tree of chunks makes no sense")
     }
+    if salvage.stores[list] != nil { return }
     if list != id { try begin(list) }
     guard let index else { return }
-    let bytes = value.withUnsafeBytes { value -> [UInt8]? in
-      let payload = UnsafeRawBufferPointer(rebasing: value[1...])
-      let chunk = Chunk(
-        index: index, payload: payload, isLarge: kind == SalvageStore.largeChunk,
-        pageByteCount: salvage.file.pageByteCount)
-      return chunk.flatMap { salvage.bytes($0, payload) }
+    let bytes = value.withUnsafeBytes { value in
+      salvage.chunk(index, kind, value).flatMap {
+        salvage.bytes($0, UnsafeRawBufferPointer(rebasing: value[1...]))
+      }
     }
     try take(bytes, at: index * Chunk.fullByteCount)
   }
@@ -174,8 +155,8 @@ private struct RegionRestoring {
 
   /// - Parameter isOwn: whether the name is the region's in the damaged file.
   private mutating func make(_ wanted: String, isOwn: Bool) throws(DatabaseError) {
-    let (made, name) = try salvage.store.makeRegion(
-      wanted, avoiding: isOwn ? [] : allNames)
+    let (made, name) = try salvage.store.makeList(
+      .regions, wanted, avoiding: isOwn ? [] : allNames)
     if name != wanted {
       salvage.report.lose("a region is called \"\(name)\" since its name was not free or too long")
     }

@@ -10,6 +10,12 @@ final class Salvage {
   private var reached = PageSet()
   /// Whether pages of the tree of chunks could not be reached.
   private var isChunkTreeTorn = false
+  /// Whether pages of the tree of entries could not be reached.
+  private(set) var isEntryTreeTorn = false
+  /// The lists that are entry stores, with their names if they are known.
+  var stores: [UInt64: String?] = [:]
+  /// Where lists end.
+  var listEnds: [UInt64: Int] = [:]
   let entries = EntryList()
   private let progress: ((SalvageProgress) -> Void)?
   private var how = SalvageProgress()
@@ -31,7 +37,10 @@ final class Salvage {
     try walkTrees()
     if !lost.isEmpty { try scan() }
     try applyLog()
+    try findStores()
     try restoreRegions()
+    try restoreStores()
+    try store.drop(.chunks)
     try store.finish(&report)
     report.notes += file.notes
     how.pagesRead = how.pagesTotal
@@ -50,12 +59,14 @@ final class Salvage {
       report.lose(
         "both superblocks are damaged: where trees begin is not known, nor which pages are stale")
       lost.addAll()
+      isEntryTreeTorn = true
       return
     }
     try walk(.main, root)
     guard let trees = file.trees() else {
       report.lose("the table of trees is damaged: where named trees begin is not known")
       lost.addAll()
+      isEntryTreeTorn = true
       return
     }
     for tree in trees { try walk(tree.id, tree.root) }
@@ -79,6 +90,8 @@ final class Salvage {
     case .catalogue: "the catalogue of trees"
     case .chunks: "the tree of chunks"
     case .regions: "the tree of the regions' names"
+    case .entries: "the tree of entries"
+    case .entryStores: "the tree of the entry stores' names"
     default: "tree \(tree.rawValue)"
     }
   }
@@ -101,6 +114,7 @@ final class Salvage {
           + "(keys from \(describe(lower)) to \(describe(upper)))")
       lost.add(lower, upper)
       if tree == .chunks { isChunkTreeTorn = true }
+      if tree == .entries { isEntryTreeTorn = true }
       return 0
     }
     report.reachedPageCount += 1
@@ -169,7 +183,9 @@ final class Salvage {
   private func scan() throws(DatabaseError) {
     how.pagesTotal += file.pageCount
     let isUsed = file.usedPages()
-    let regions = isChunkTreeTorn ? try knownRegions() : []
+    let stores = try knownLists(.entryStores)
+    let lists = isChunkTreeTorn ? try knownLists(.regions).union(stores) : []
+    let places = isEntryTreeTorn ? stores : []
     let copy = UnsafeMutableRawBufferPointer.allocate(
       byteCount: file.pageByteCount, alignment: 8)
     defer { copy.deallocate() }
@@ -184,7 +200,9 @@ final class Salvage {
       let node = Node(base)
       // What is younger than the checkpoint is not part of it.
       if let newest = file.newestEpoch, newest < node.epoch { continue }
-      let tree = holdsChunks(node, of: regions) ? TreeID.chunks : SalvageStore.scanned
+      let tree =
+        holdsChunks(node, of: lists)
+        ? TreeID.chunks : holdsPlaces(node, of: places) ? .entries : SalvageStore.scanned
       var isOfUse = false
       try takeLeaf(node, id) { (entry, key) throws(DatabaseError) in
         guard lost.contains(key), try store.isYounger(node.epoch, key) else { return }

@@ -20,6 +20,10 @@ public struct SalvageReport: Sendable {
   public var regionCount = 0
   /// How many bytes they hold.
   public var regionByteCount = 0
+  /// How many entry stores the new file has.
+  public var entryStoreCount = 0
+  /// How many entries they hold.
+  public var entryStoreEntryCount = 0
   /// How many pages of trees were reached from their roots.
   public var reachedPageCount = 0
   /// How many pages that can't be reached gave entries.

@@ -8,6 +8,10 @@ final class SalvageStore {
   static let scanned = TreeID(.max)
   /// The epochs of the pages that these come from.
   private static let epochs = TreeID(.max - 1)
+  /// Where the entries of stores lie: list and position, and for them the entry's length and key.
+  static let places = TreeID(.max - 2)
+  /// The keys of stores, as the tree of entries has them, whose newest entry was seen.
+  static let seen = TreeID(.max - 3)
 
   private let database: Database
   private var ids: Set<TreeID> = []
@@ -93,21 +97,68 @@ final class SalvageStore {
     while let entry = try cursor.next() { try body(entry.key, entry.value) }
   }
 
+  /// The value that was found for a key of a tree, or nil.
+  func value(_ tree: TreeID, _ key: [UInt8]) throws(DatabaseError) -> [UInt8]? {
+    guard let access = try access(tree, isCreated: false) else { return nil }
+    return try key.withBytes { (key) throws(DatabaseError) in try access.lookup(key) }
+  }
+
+  func put(_ tree: TreeID, _ key: [UInt8], _ value: [UInt8]) throws(DatabaseError) {
+    try key.withBytes { (key) throws(DatabaseError) in
+      try value.withBytes { (value) throws(DatabaseError) in try insert(tree, key, value) }
+    }
+  }
+
+  /// Notes where an entry of a store of the damaged file lies.
+  ///
+  /// - Returns: false when another one was noted there already.
+  func notePlace(
+    _ list: UInt64, _ place: EntryPlace, _ key: [UInt8]
+  ) throws(DatabaseError) -> Bool {
+    let position = withUnsafeBytes(of: UInt64(place.position).bigEndian) { Array($0) }
+    let length = withUnsafeBytes(of: UInt64(place.byteCount).littleEndian) { Array($0) }
+    let placeKey = ChunkKey.head(list) + position
+    guard try value(Self.places, placeKey) == nil else { return false }
+    try put(Self.places, placeKey, length + key)
+    return true
+  }
+
+  /// Hands over what was noted of a store, in the order of the places.
+  func forEachPlace(
+    of list: UInt64, _ body: (EntryPlace, [UInt8]) throws(DatabaseError) -> Void
+  ) throws(DatabaseError) {
+    guard let places = try access(Self.places, isCreated: false) else { return }
+    let walker = try places.walker(.prefix(ChunkKey.head(list)), false, true)
+    while try walker.step() {
+      let position = walker.key.loadUnaligned(fromByteOffset: 8, as: UInt64.self)
+      let length = walker.value.loadUnaligned(as: UInt64.self)
+      let place = EntryPlace(position: Int(UInt64(bigEndian: position)), byteCount: Int(length))
+      try body(place, Array(walker.value.dropFirst(8)))
+    }
+  }
+
   /// The new file's tree of chunks.
   var chunks: TreeAccess { database.access(to: .chunks) }
 
-  /// Makes an empty region of the new file, called as wanted if that is possible.
-  func makeRegion(
-    _ wanted: String, avoiding names: Set<String>
+  /// An entry store of the new file.
+  func entryLog(_ list: ChunkList) -> EntryLog {
+    EntryLog(list, chunks: chunks, index: database.access(to: .entries))
+  }
+
+  /// Makes an empty region or entry store of the new file, called as wanted if that is possible.
+  ///
+  /// - Parameter tree: that of the names.
+  func makeList(
+    _ tree: TreeID, _ wanted: String, avoiding names: Set<String>
   ) throws(DatabaseError) -> (list: ChunkList, name: String) {
-    let regions = database.access(to: .regions)
+    let known = database.access(to: tree)
     var kept = wanted
     while kept.utf8.count > Engine.maximumNameByteCount - 8 { kept.removeLast() }
     var name = wanted.utf8.count > Engine.maximumNameByteCount ? kept : wanted
     var number = 1
     func isFree(_ name: String) throws(DatabaseError) -> Bool {
       if names.contains(name) { return false }
-      return try name.withBytes { (key) throws(DatabaseError) in try regions.lookup(key) } == nil
+      return try name.withBytes { (key) throws(DatabaseError) in try known.lookup(key) } == nil
     }
     while try !isFree(name) {
       number += 1
@@ -125,7 +176,7 @@ final class SalvageStore {
     }
     let id = withUnsafeBytes(of: list.id.littleEndian) { Array($0) }
     try name.withBytes { (key) throws(DatabaseError) in
-      try id.withBytes { (id) throws(DatabaseError) in _ = try regions.insert(key, id, nil) }
+      try id.withBytes { (id) throws(DatabaseError) in _ = try known.insert(key, id, nil) }
     }
     return (list, name)
   }

@@ -15,7 +15,8 @@ struct Salvage: Command {
     the log is applied on top. Where something can't be reached, all pages are searched for intact
     leaves. What those hold goes to a tree "salvaged", since leaves do not say which tree they
     belong to; it may hold entries that were removed or changed before the damage.
-    A region ends where bytes are missing; what follows becomes the region NAME~OFFSET.
+    A region ends where bytes are missing; what follows becomes the region NAME~OFFSET. Of entry
+    stores the entries are kept that match their checksums.
 
     The exit status is 0 when nothing was lost and 3 when something was; each loss is a line.
 
@@ -86,6 +87,8 @@ struct Salvage: Command {
       line.add("trees", report.treeCount)
       line.add("regions", report.regionCount)
       line.add("region_bytes", report.regionByteCount)
+      line.add("entry_stores", report.entryStoreCount)
+      line.add("entry_store_entries", report.entryStoreEntryCount)
       line.add("file_identifier", report.fileIdentifier)
       line.add("page_size", report.pageSize)
       line.add("reached_pages", report.reachedPageCount)
@@ -115,6 +118,7 @@ struct Salvage: Command {
     }
     output.write(
       "salvaged: \(report.entryCount) entries, \(report.treeCount) named trees, "
-        + "\(report.regionCount) regions\n")
+        + "\(report.regionCount) regions, \(report.entryStoreCount) entry stores with "
+        + "\(report.entryStoreEntryCount) entries\n")
   }
 }
