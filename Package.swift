@@ -30,7 +30,7 @@ let package = Package(
     .target(name: "BTreeKV", dependencies: ["Pager"], swiftSettings: settings + latchSettings),
     // The only one that imports Foundation.
     .target(name: "BTreeKVCodable", dependencies: ["BTreeKV"], swiftSettings: settings),
-    .target(name: "Vectors", swiftSettings: settings),
+    .target(name: "Vectors", dependencies: ["BTreeKV", "Pager"], swiftSettings: settings),
     .executableTarget(
       name: "kvtool", dependencies: ["BTreeKV", "Regions"], swiftSettings: settings),
     .executableTarget(
@@ -69,8 +69,9 @@ let package = Package(
       name: "PcoReference", dependencies: ["Vectors"], path: "Tests/PcoReference",
       exclude: ["check"], swiftSettings: settings),
     .testTarget(
-      name: "VectorsTests", dependencies: ["Vectors", "TestSupport"], exclude: ["Fixtures"],
-      swiftSettings: settings),
+      name: "VectorsTests",
+      dependencies: ["Vectors", "Regions", "BTreeKV", "Pager", "TestSupport"],
+      exclude: ["Fixtures"], swiftSettings: settings + latchSettings),
     .testTarget(
       name: "HouseTests", dependencies: ["BTreeKV", "Pager", "Regions", "Vectors"],
       swiftSettings: settings),

@@ -79,6 +79,8 @@ final class Salvage {
     case .catalogue: "the catalogue of trees"
     case .chunks: "the tree of chunks"
     case .regions: "the tree of the regions' names"
+    case .vectors: "the tree of the vectors' names"
+    case .vectorRecords: "the tree of the vectors' records"
     default: "tree \(tree.rawValue)"
     }
   }
