@@ -63,7 +63,7 @@ let package = Package(
       swiftSettings: settings + latchSettings),
     .testTarget(
       name: "CrashTests",
-      dependencies: ["Pager", "BTreeKV", "CrashSupport", "Regions", "TestSupport"],
+      dependencies: ["Pager", "BTreeKV", "CrashSupport", "Regions", "TestSupport", "Vectors"],
       path: "Tests/CrashTests", swiftSettings: settings + latchSettings),
     .executableTarget(
       name: "PcoReference", dependencies: ["Vectors"], path: "Tests/PcoReference",

@@ -239,7 +239,9 @@ extension ChunkList {
     var skipped = range.lowerBound
     var pieces: [UnsafeRawBufferPointer] = []
     for piece in whole {
-      if skipped < piece.count { pieces.append(UnsafeRawBufferPointer(rebasing: piece[skipped...])) }
+      if skipped < piece.count {
+        pieces.append(UnsafeRawBufferPointer(rebasing: piece[skipped...]))
+      }
       skipped = max(0, skipped - piece.count)
     }
     return pieces

@@ -7,13 +7,13 @@ struct PendingChanges<Stored> {
   /// What is to be appended.
   @usableFromInline var appended: ContiguousArray<Stored> = []
   /// How many elements the vector had when this began to matter.
-  var baseCount: Int?
+  @usableFromInline var baseCount: Int?
   /// How many of these are to be left.
-  var keptCount = 0
+  @usableFromInline var keptCount = 0
   /// New elements for those that are left, also for some that were cut off later.
-  var updates = UpdateLog<Stored>()
+  @usableFromInline var updates = UpdateLog<Stored>()
   /// Places that are to be holes, also among what is to be appended.
-  var holes: Set<Int> = []
+  @usableFromInline var holes: Set<Int> = []
   /// Where in `updates` the last one of a place is, of the first `foundCount`.
   private var found: [Int: Int] = [:]
   private var foundCount = 0

@@ -83,7 +83,20 @@ extension RawVector {
   ///   - element: any.
   /// - Throws: `.invalidArgument`, or as `count`.
   /// - Complexity: O(1) on average.
+  @inlinable
   public func update(at index: Int, _ element: Element) throws(DatabaseError) {
+    if pending.pointee.baseCount != nil, index >= 0, index < pending.pointee.keptCount,
+      pending.pointee.holes.isEmpty
+    {
+      pending.pointee.updates.append(index, element.stored)
+    } else {
+      try updateAnywhere(index, element)
+    }
+  }
+
+  /// Updates an element that may be buffered itself, be a hole, or not be there.
+  @usableFromInline @inline(never)
+  func updateAnywhere(_ index: Int, _ element: Element) throws(DatabaseError) {
     let kept = try checkedCount(index)
     if index < kept {
       pending.pointee.updates.append(index, element.stored)
@@ -209,7 +222,8 @@ extension RawVector {
   /// balances.append(300)
   /// try balances.commit(stamp: 2)
   /// try balances.rollback()
-  /// assert(try balances.element(at: 0) == 100 && balances.count == 2)
+  /// let (first, count) = (try balances.element(at: 0), try balances.count)
+  /// assert(first == 100 && count == 2)
   /// ```
   ///
   /// - Parameters:

@@ -19,7 +19,7 @@ internal import Pager
 /// ```
 public final class RawVector<Element: VectorElement> {
   /// How the handle reaches the vector.
-  let access: VectorAccess
+  @usableFromInline let access: VectorAccess
   let database: Database
   /// What is not written yet; behind a pointer, since the runtime would check each access to a class's
   /// variables.
@@ -161,23 +161,28 @@ public final class RawVector<Element: VectorElement> {
   ///   - elements: any number.
   ///   - durability: as for `write`.
   /// - Throws: as `write`; the elements are not buffered then.
+  @inlinable
   public func write(
     appending elements: some Sequence<Element>, durability: Database.Durability? = nil
   ) throws(DatabaseError) {
+    try withStoredBytes(of: elements) { (bytes) throws(DatabaseError) in
+      try write(appendingStored: bytes, durability)
+    }
+  }
+
+  @usableFromInline
+  func write(
+    appendingStored bytes: UnsafeRawBufferPointer, _ durability: Database.Durability?
+  ) throws(DatabaseError) {
     guard hasPendingChanges else {
-      let access = access
-      _ = try withStoredBytes(of: elements) { (bytes) throws(DatabaseError) in
-        try access.append(bytes, durability)
-      }
+      _ = try access.append(bytes, durability)
       return
     }
     try clearing { () throws(DatabaseError) in
       try database.changingVectors(durability) { (transaction) throws(DatabaseError) in
         let access = access.in(transaction)
         try pending.pointee.apply(to: access)
-        _ = try withStoredBytes(of: elements) { (bytes) throws(DatabaseError) in
-          try access.append(bytes, nil)
-        }
+        _ = try access.append(bytes, nil)
       }
     }
   }

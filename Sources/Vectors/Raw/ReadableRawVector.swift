@@ -108,6 +108,9 @@ extension VectorAccess {
   }
 
   /// Appends elements that lie side by side, in one copy.
+  ///
+  /// - Returns: how many elements were there before.
+  @usableFromInline
   func append(
     _ bytes: UnsafeRawBufferPointer, _ durability: Database.Durability?
   ) throws(DatabaseError) -> Int {

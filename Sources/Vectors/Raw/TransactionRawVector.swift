@@ -25,7 +25,7 @@ public struct TransactionRawVector<Element: VectorElement>: ~Escapable, Readable
   /// - Parameter element: any.
   /// - Returns: its index.
   /// - Throws: `.notFound` when the vector was removed, else as `insert`.
-  @discardableResult
+  @inlinable @discardableResult
   public func append(_ element: Element) throws(DatabaseError) -> Int {
     try append(contentsOf: CollectionOfOne(element))
   }
@@ -37,7 +37,7 @@ public struct TransactionRawVector<Element: VectorElement>: ~Escapable, Readable
   /// - Returns: the index of the first one.
   /// - Throws: as `append`.
   /// - Complexity: O(elements).
-  @discardableResult
+  @inlinable @discardableResult
   public func append(
     contentsOf elements: some Sequence<Element>
   ) throws(DatabaseError) -> Int {
@@ -53,6 +53,7 @@ public struct TransactionRawVector<Element: VectorElement>: ~Escapable, Readable
   ///   - element: any.
   /// - Throws: `.invalidArgument`, or as `append`.
   /// - Complexity: O(log n) page visits, and the block's changes so far are written anew.
+  @inlinable
   public func update(at index: Int, _ element: Element) throws(DatabaseError) {
     try update(CollectionOfOne((index, element)))
   }
@@ -63,11 +64,17 @@ public struct TransactionRawVector<Element: VectorElement>: ~Escapable, Readable
   ///   counts.
   /// - Throws: as `update(at:_:)`.
   /// - Complexity: O(updates), and O(log n) page visits for each block of 32 KiB with some.
+  @inlinable
   public func update(
     _ updates: some Sequence<(Int, Element)>
   ) throws(DatabaseError) {
     var log = UpdateLog<Element.Stored>()
     for (index, element) in updates { log.append(index, element.stored) }
+    try apply(log)
+  }
+
+  @usableFromInline
+  func apply(_ log: UpdateLog<Element.Stored>) throws(DatabaseError) {
     let access = access
     try access.atOnce { () throws(DatabaseError) in try access.update(log.sorted()) }
   }
@@ -167,6 +174,7 @@ public struct TransactionRawVector<Element: VectorElement>: ~Escapable, Readable
 }
 
 /// Lends elements as they are stored, side by side: where they lie so already, without a copy.
+@inlinable
 func withStoredBytes<Element: VectorElement, R>(
   of elements: some Sequence<Element>,
   _ body: (UnsafeRawBufferPointer) throws(DatabaseError) -> R
