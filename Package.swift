@@ -30,7 +30,7 @@ let package = Package(
     .target(name: "BTreeKV", dependencies: ["Pager"], swiftSettings: settings + latchSettings),
     // The only one that imports Foundation.
     .target(name: "BTreeKVCodable", dependencies: ["BTreeKV"], swiftSettings: settings),
-    .target(name: "Vectors", swiftSettings: settings),
+    .target(name: "Vectors", dependencies: ["BTreeKV", "Pager"], swiftSettings: settings),
     .executableTarget(
       name: "kvtool", dependencies: ["BTreeKV", "Regions"], swiftSettings: settings),
     .executableTarget(
@@ -63,14 +63,15 @@ let package = Package(
       swiftSettings: settings + latchSettings),
     .testTarget(
       name: "CrashTests",
-      dependencies: ["Pager", "BTreeKV", "CrashSupport", "Regions", "TestSupport"],
+      dependencies: ["Pager", "BTreeKV", "CrashSupport", "Regions", "TestSupport", "Vectors"],
       path: "Tests/CrashTests", swiftSettings: settings + latchSettings),
     .executableTarget(
       name: "PcoReference", dependencies: ["Vectors"], path: "Tests/PcoReference",
       exclude: ["check"], swiftSettings: settings),
     .testTarget(
-      name: "VectorsTests", dependencies: ["Vectors", "TestSupport"], exclude: ["Fixtures"],
-      swiftSettings: settings),
+      name: "VectorsTests",
+      dependencies: ["Vectors", "Regions", "BTreeKV", "Pager", "TestSupport"],
+      exclude: ["Fixtures"], swiftSettings: settings + latchSettings),
     .testTarget(
       name: "HouseTests", dependencies: ["BTreeKV", "Pager", "Regions", "Vectors"],
       swiftSettings: settings),

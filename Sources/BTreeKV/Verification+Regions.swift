@@ -33,11 +33,12 @@ extension Verification {
     var isFull = true
   }
 
-  /// The names of regions and entry stores by the numbers of their lists.
+  /// The names of regions, entry stores and vectors by the numbers of their lists.
   private mutating func regionNames() throws(DatabaseError) -> [UInt64: String] {
     var names: [UInt64: String] = [:]
     try addNames(in: .regions, to: &names)
     try addNames(in: .entryStores, to: &names)
+    try addNames(in: .vectors, to: &names)
     return names
   }
 
@@ -48,13 +49,15 @@ extension Verification {
     let walker = try tree.walker(.all, false, true)
     while try walker.step() {
       let name = String(decoding: walker.key, as: UTF8.self)
-      let id = walker.value.count == 8 ? walker.value.loadUnaligned(as: UInt64.self) : 0
-      guard ChunkKey.isList(id) else {
+      // A vector's record goes on behind the number.
+      let isWhole = id == .vectors ? walker.value.count > 8 : walker.value.count == 8
+      let list = isWhole ? walker.value.loadUnaligned(as: UInt64.self) : 0
+      guard ChunkKey.isList(list) else {
         report.note("what the file says of the region \"\(name)\" makes no sense")
         continue
       }
-      if names.updateValue(name, forKey: id) != nil {
-        report.note("region \(id) has two names, \"\(name)\" is one")
+      if names.updateValue(name, forKey: list) != nil {
+        report.note("region \(list) has two names, \"\(name)\" is one")
       }
     }
   }

@@ -49,6 +49,11 @@ import Testing
         "magic", "kind", "key length", "gap", "payload length", "sequence", "live entries",
         "live blocks", "payload checksum", "checksum",
       ],
+      "vector record": [
+        "list number", "version", "element size", "format", "element tag",
+      ],
+      "vector key": ["vector", "record kind", "first number", "second number"],
+      "stamp": ["stamp", "element count"],
       "record": ["checksum", "body length", "durable lag", "body"],
       "record body": ["kind", "flags", "key length", "value length", "key", "value"],
     ]

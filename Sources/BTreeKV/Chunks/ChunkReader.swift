@@ -91,20 +91,27 @@ extension ChunkList {
   package func reader(
     _ access: TreeAccess, _ reading: ChunkReading
   ) throws(DatabaseError) -> ChunkReader {
+    try readerAndView(access, reading).reader
+  }
+
+  /// The bytes that a handle sees now, and a handle to the instant at which they are what they are.
+  package func readerAndView(
+    _ access: TreeAccess, _ reading: ChunkReading
+  ) throws(DatabaseError) -> (reader: ChunkReader, view: TreeAccess) {
     try withInstant(access) { (instant) throws(PagerError) in
       if reading == .mapped, let reader = try map(instant) { return reader }
       return try copy(instant.byteCount, instant.root)
     }
   }
 
-  /// The same where that takes no copy; nil otherwise.
+  /// The bytes that a handle sees now where that takes no copy; nil otherwise.
   package func mappedReader(_ access: TreeAccess) throws(DatabaseError) -> ChunkReader? {
-    try withInstant(access) { (instant) throws(PagerError) in try map(instant) }
+    try withInstant(access) { (instant) throws(PagerError) in try map(instant) }.reader
   }
 
   private func withInstant<R>(
     _ access: TreeAccess, _ body: (Instant) throws(PagerError) -> R
-  ) throws(DatabaseError) -> R {
+  ) throws(DatabaseError) -> (reader: R, view: TreeAccess) {
     let before = layout.withLock { $0.version }
     let stable = try converting { () throws(PagerError) in try access.stable() }
     var isCurrent = before & 1 == 0 && layout.withLock { $0.version } == before
@@ -116,11 +123,12 @@ extension ChunkList {
     case .transaction: mayMap = false
     }
     let count = try byteCount(stable)
-    return try stable.read { (root) throws(PagerError) in
+    let result = try stable.read { (root) throws(PagerError) in
       try body(
         Instant(
           root: root, byteCount: count, version: isCurrent ? before : nil, mayMap: mayMap))
     }
+    return (result, stable)
   }
 
   /// A reader without a copy, where that is possible.
@@ -242,6 +250,77 @@ extension ChunkList {
             rebasing: bytes[part.lowerBound - chunk.start..<part.upperBound - chunk.start]))
       }
     }
+  }
+
+  /// Lends bytes as they lie in the file's mapping where they do so in one piece, otherwise copied;
+  /// without looking at checksums.
+  ///
+  /// - Parameters:
+  ///   - range: must lie in the list.
+  ///   - access: to an instant or in a transaction, so that nobody reuses the pages meanwhile.
+  package func withMappedBytes<R>(
+    _ range: Range<Int>, _ access: TreeAccess,
+    _ body: (UnsafeRawBufferPointer) -> R
+  ) throws(DatabaseError) -> R {
+    try access.read { (root) throws(PagerError) in
+      var pieces: [UnsafeRawBufferPointer] = []
+      var copies: [UnsafeMutableRawBufferPointer] = []
+      defer { for copy in copies { copy.deallocate() } }
+      func keep(_ bytes: UnsafeRawBufferPointer) {
+        let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count, alignment: 16)
+        copy.copyMemory(from: bytes)
+        copies.append(copy)
+        pieces.append(UnsafeRawBufferPointer(copy))
+      }
+      if !range.isEmpty {
+        let first = range.lowerBound / Chunk.fullByteCount
+        let last = (range.upperBound - 1) / Chunk.fullByteCount
+        try tree.forEachChunk(of: id, first..<last + 1, root: root) {
+          (chunk, inline) throws(PagerError) in
+          let part = (chunk.start..<chunk.end).clamped(to: range)
+          guard part.upperBound == min(range.upperBound, chunk.start + Chunk.fullByteCount) else {
+            throw PagerError(.corrupted, "chunk \(chunk.index) of region \(id) is too short")
+          }
+          let wanted = part.lowerBound - chunk.start..<part.upperBound - chunk.start
+          guard let extent = chunk.extent else {
+            // The leaf is a copy that the next step overwrites.
+            return keep(UnsafeRawBufferPointer(rebasing: inline[wanted]))
+          }
+          pieces += try mappedPieces(of: extent, wanted)
+        }
+      }
+      if pieces.count > 1 {
+        let whole = UnsafeMutableRawBufferPointer.allocate(
+          byteCount: range.count, alignment: 16)
+        copies.append(whole)
+        var end = 0
+        for piece in pieces {
+          UnsafeMutableRawBufferPointer(rebasing: whole[end...]).copyMemory(from: piece)
+          end += piece.count
+        }
+        return body(UnsafeRawBufferPointer(whole))
+      }
+      return body(pieces.first ?? UnsafeRawBufferPointer(start: nil, count: 0))
+    }
+  }
+
+  private func mappedPieces(
+    of extent: Extent, _ range: Range<Int>
+  ) throws(PagerError) -> [UnsafeRawBufferPointer] {
+    guard Int(extent.end) <= pager.allocator.pageCount else {
+      throw PagerError(
+        .corrupted, "a region lies beyond the end of the file", page: extent.first.rawValue)
+    }
+    let whole = try pager.mappedPieces(of: extent, byteCount: range.upperBound)
+    var skipped = range.lowerBound
+    var pieces: [UnsafeRawBufferPointer] = []
+    for piece in whole {
+      if skipped < piece.count {
+        pieces.append(UnsafeRawBufferPointer(rebasing: piece[skipped...]))
+      }
+      skipped = max(0, skipped - piece.count)
+    }
+    return pieces
   }
 
   /// Copies bytes out, each chunk compared with its checksum.

@@ -42,3 +42,24 @@ extension Snapshot {
   /// The list of a number.
   package func chunkList(_ id: UInt64) -> ChunkList { database.engine.chunkList(id) }
 }
+
+extension TreeAccess {
+  /// This handle, or one to what it shows now, when that may change under a reader.
+  package func kept() throws(DatabaseError) -> TreeAccess {
+    try converting { () throws(PagerError) in try stable() }
+  }
+
+  /// Another tree of the library's own, at the same instant.
+  package func sibling(_ id: TreeID) throws(DatabaseError) -> TreeAccess {
+    let other = engine.tree(of: id)
+    switch mode {
+    case .live:
+      return TreeAccess(engine, other, .live)
+    case .snapshot(_, let pin):
+      let root = try converting { () throws(PagerError) in try pin.root(of: other) }
+      return TreeAccess(engine, other, .snapshot(root, pin))
+    case .transaction(let state):
+      return TreeAccess(engine, other, .transaction(state))
+    }
+  }
+}

@@ -92,6 +92,8 @@ final class Salvage {
     case .regions: "the tree of the regions' names"
     case .entries: "the tree of entries"
     case .entryStores: "the tree of the entry stores' names"
+    case .vectors: "the tree of the vectors' names"
+    case .vectorRecords: "the tree of the vectors' records"
     default: "tree \(tree.rawValue)"
     }
   }

@@ -81,6 +81,10 @@ package final class NestedStorage: Storage, @unchecked Sendable {
     throw .storageReadOnly(path: path)
   }
 
+  package func punchHole(byteRange: Range<Int>) throws(PagerError) -> Bool {
+    throw .storageReadOnly(path: path)
+  }
+
   package func truncate(to byteCount: Int) throws(PagerError) {
     throw .storageReadOnly(path: path)
   }

@@ -21,6 +21,10 @@ public struct TreeID: Hashable, Comparable, Sendable {
   @inlinable public static var entries: TreeID { TreeID(4) }
   /// The tree that tells the numbers of entry stores by their names.
   @inlinable public static var entryStores: TreeID { TreeID(5) }
+  /// The tree that tells of vectors by their names.
+  @inlinable public static var vectors: TreeID { TreeID(6) }
+  /// The tree of what vectors have beside their elements: changes of these, holes, stamps.
+  @inlinable public static var vectorRecords: TreeID { TreeID(7) }
   /// The first number that a named tree can have; those below are kept for the library's own.
   @inlinable public static var firstNamed: TreeID { TreeID(16) }
 

@@ -1,0 +1,87 @@
+import BTreeKV
+import Foundation
+import Pager
+import Testing
+import Vectors
+
+// Vectors, read from the trees by the tables alone.
+
+extension FormatTests {
+  /// A number that is stored with its highest byte first.
+  private func bigEndian(_ name: String, of section: String, in bytes: [UInt8]) throws -> Int {
+    let field = try #require(document.sections[section]?[name])
+    let byteCount = try #require(field.byteCount)
+    return bytes[field.offset..<field.offset + byteCount].reduce(0) { $0 << 8 | Int($1) }
+  }
+
+  @Test func vectors() throws {
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let path = folder.appending(path: "vectors.btreekv").path
+    let database = try Database.open(path)
+    let vector = try RawVector<UInt16>.open("v", in: database, version: 7)
+    vector.append(contentsOf: (0..<20_000).map { UInt16($0) })
+    try vector.take(at: 1027)
+    try vector.commit(stamp: 99)
+    try vector.update(at: 16_386, 0xABCD)
+    try vector.update(at: 16_390, 1)
+    try vector.take(at: 1030)
+    vector.append(5)
+    try vector.write()
+    let list = try expectRecord(database)
+
+    let entries = try entries(of: 7, in: database)
+    let kinds = try entries.map { try bigEndian("record kind", of: "vector key", in: $0.key) }
+    #expect(kinds == [1, 2, 3, 4, 5])
+    for (key, _) in entries {
+      #expect(try bigEndian("vector", of: "vector key", in: key) == list)
+    }
+    let numbers = try entries.map { try bigEndian("first number", of: "vector key", in: $0.key) }
+    #expect(numbers == [1, 1, 1, 1, 1])
+    let second = try entries[3...].map {
+      try bigEndian("second number", of: "vector key", in: $0.key)
+    }
+    // Blocks of 32,768 / 2 elements, and of 1,024 places.
+    #expect(second == [1, 1])
+    #expect(entries[0].value == [2, 0, 6, 0, 0xCD, 0xAB, 1, 0])
+    #expect(entries[1].value == [0b0100_1000] + [UInt8](repeating: 0, count: 127))
+    #expect(try document.number("stamp", of: "stamp", in: entries[2].value) == 99)
+    #expect(try document.number("element count", of: "stamp", in: entries[2].value) == 20_000)
+    #expect(entries[2].value.count == 16)
+    #expect(entries[3].value == [2, 0, 6, 0, 0x02, 0x40, 0x06, 0x40])
+    #expect(entries[4].value == [0b0000_1000] + [UInt8](repeating: 0, count: 127))
+    try database.close()
+  }
+
+  private func expectRecord(_ database: Database) throws -> Int {
+    let names = try entries(of: 6, in: database)
+    try #require(names.map(\.key) == [Array("v".utf8)])
+    let record = names[0].value
+    let section = "vector record"
+    #expect(try document.number("version", of: section, in: record) == 7)
+    #expect(try document.number("element size", of: section, in: record) == 2)
+    #expect(
+      try document.number("format", of: section, in: record)
+        == document.constant("format", of: section))
+    let tag = try #require(document.sections[section]?["element tag"]?.offset)
+    #expect(String(decoding: record[tag...], as: UTF8.self) == "u16")
+    document.expectZeros(section, in: record)
+    let list = try document.number("list number", of: section, in: record)
+    let bytes = try database.chunkList(UInt64(list)).read(0..<4, database.access(to: .chunks))
+    #expect(bytes == [0, 0, 1, 0])
+    return list
+  }
+
+  /// The entries of a tree of the library's own.
+  private func entries(
+    of tree: UInt32, in database: Database
+  ) throws -> [(key: [UInt8], value: [UInt8])] {
+    struct Tree: ReadableTree {
+      let access: TreeAccess
+      var owner: Database? { nil }
+    }
+    let cursor = try Tree(access: database.access(to: TreeID(tree))).cursor()
+    var found: [(key: [UInt8], value: [UInt8])] = []
+    while let entry = try cursor.next() { found.append(entry) }
+    return found
+  }
+}
