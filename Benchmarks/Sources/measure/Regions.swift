@@ -176,12 +176,23 @@ func measureManyRegions(_ path: String) throws {
   var database2: Database?
   let opening = try seconds { database2 = try open(path, .flush) }
   let before = try database2?.regionNames().count ?? 0
+  for index in stride(from: 1, to: count, by: 2) {
+    _ = try database2?.removeRegion("region \(index)")
+  }
+  let compaction = try seconds { _ = try database2?.compact() }
+  var status = stat()
+  stat(path, &status)
   try database2?.close()
+  var closed = stat()
+  stat(path, &closed)
   report(
     "regions_many",
     [
       "created_per_second": Double(count) / creation, "file_MB": Double(length) / 1e6,
-      "open_ms": opening * 1000, "regions": Double(before),
+      "open_ms": opening * 1000, "regions": Double(before), "compact_ms": compaction * 1000,
+      "half_file_MB": Double(status.st_size) / 1e6,
+      "half_allocated_MB": Double(status.st_blocks) * 512 / 1e6,
+      "half_closed_MB": Double(closed.st_size) / 1e6,
     ])
 }
 
