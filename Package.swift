@@ -46,7 +46,7 @@ let package = Package(
       name: "Torture", dependencies: ["CrashSupport", "Pager", "TestSupport"],
       path: "Tests/Torture", swiftSettings: settings),
     .executableTarget(
-      name: "KillWriter", dependencies: ["BTreeKV", "Pager", "TestSupport"],
+      name: "KillWriter", dependencies: ["BTreeKV", "Pager", "Regions", "TestSupport"],
       path: "Tests/KillWriter", swiftSettings: settings),
     .executableTarget(
       name: "Stress", dependencies: ["BTreeKV", "Pager", "TestSupport"],
@@ -59,7 +59,8 @@ let package = Package(
       dependencies: ["BTreeKV", "BTreeKVCodable", "Pager", "TestSupport", "KillWriter"],
       swiftSettings: settings + latchSettings),
     .testTarget(
-      name: "RegionsTests", dependencies: ["Regions", "BTreeKV", "Pager", "TestSupport"],
+      name: "RegionsTests",
+      dependencies: ["Regions", "BTreeKV", "Pager", "TestSupport", "KillWriter"],
       swiftSettings: settings + latchSettings),
     .testTarget(
       name: "CrashTests",

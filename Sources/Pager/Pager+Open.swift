@@ -57,6 +57,12 @@ extension Pager {
         expected: UInt64(superblock.pageCount * pageByteCount), found: UInt64(fileByteCount))
     }
     let layout = FreeMapLayout(pageByteCount: pageByteCount)
+    // Otherwise what is rounded up to whole groups would lie behind the end.
+    guard layout.wholeGroups(superblock.pageCount) == superblock.pageCount else {
+      throw PagerError(
+        .corrupted, "the superblock makes no sense: the file ends in the slots of the free map",
+        path: storage.path, found: UInt64(superblock.pageCount))
+    }
     let freeMap = try FreeMap.load(
       layout: layout, checksumSeed: superblock.checksumSeed, checkpoint: superblock.checkpoint,
       pageCount: superblock.pageCount, digest: superblock.mapDigest, from: storage)
@@ -82,11 +88,14 @@ extension Pager {
       fileByteCount: fileByteCount, checksumSeed: superblock.checksumSeed,
       mayWrite: !storage.isReadOnly, structureProblem: client.structureProblem,
       writeFailed: { failureCell.set($0) })
-    // Space behind the recorded length may hold log segments; the rest of it is allocated anew.
+    // Space behind the recorded length may hold log segments; the rest of it is allocated anew, but for
+    // readers, who must not look behind the end of the file.
     let needed = scan?.pageCountNeeded ?? 0
+    let wanted = layout.wholeGroups(max(superblock.pageCount, needed))
     let allocator = PageAllocator(
       storage: storage, layout: layout,
-      allocatedPageCount: layout.wholeGroups(max(superblock.pageCount, needed)),
+      allocatedPageCount: storage.isReadOnly
+        ? min(wanted, fileByteCount / pageByteCount) : wanted,
       used: freeMap.bits, pageLimit: pool.pageCountLimit,
       isSparse: try storage.allocatedByteCount() < fileByteCount,
       isBeingWritten: { [unowned pool] in pool.isBeingWritten($0) })

@@ -1,4 +1,5 @@
 import CrashSupport
+import TestSupport
 import Testing
 
 @testable import BTreeKV
@@ -38,6 +39,33 @@ import Testing
     #expect(database.count == keyCount, "\(context)")
     for number in 0..<keyCount {
       #expect(try database.lookup("key \(number + 1000)") == value(round, number), "\(context)")
+    }
+  }
+
+  /// A length that ends in the slots of a group is none: rounded up to whole groups, pages behind the
+  /// end of the file would count as its own, and be read through mappings.
+  @Test func lengthsThatEndInTheFreeMap() throws {
+    let group = FreeMapLayout(pageByteCount: 4096).pagesPerGroup
+    for (rest, isRight) in [(-1, true), (0, true), (1, false), (2, false), (3, false), (4, false)] {
+      let memory = try MemoryStorage()
+      let database = try Database.open(
+        storage: memory.reopen(), options: Self.options(.sync), hasBackgroundThreads: false)
+      try database.insert("key", "value")
+      try database.close()
+      var block = try Superblock.decode(Array(memory.copyOfContents()[..<512]))
+      block.pageCount = group + rest
+      for offset in [0, 4096] { try memory.writeBytes(block.encoded(), at: offset) }
+      try memory.truncate(to: block.pageCount * 4096)
+      for readOnly in [true, false] {
+        let code = errorCode {
+          let found = try Database.open(
+            storage: memory.reopen(readOnly: readOnly), options: Self.options(.sync),
+            hasBackgroundThreads: false)
+          try require(found.lookup("key") == Array("value".utf8), "\(rest)")
+          found.abandon()
+        }
+        #expect(code == (isRight ? nil : .corrupted), "\(rest), read only: \(readOnly)")
+      }
     }
   }
 

@@ -40,6 +40,16 @@ package struct KillHistory: Sendable {
     }
   }
 
+  /// The change of a number in an entry store: few keys, some with values of 1 MiB.
+  package func entryChange(_ number: UInt64) -> Change {
+    var random = SeededRandom(seed: seed &+ number &* 0x9E37_79B9)
+    _ = random.next()
+    let key = Array("entry \(random.below(12))".utf8)
+    if random.chance(15) { return .remove(key) }
+    let lengths = [0, 100, 5000, 70_000, 300_000, 1 << 20]
+    return .insert(key, random.bytes(lengths[random.below(lengths.count)]))
+  }
+
   /// The changes that the transaction of a number makes in each of its trees.
   package func transaction(_ number: UInt64) -> [Change] {
     let count = number % 23 == 22 ? 60 : 1 + number % 7
