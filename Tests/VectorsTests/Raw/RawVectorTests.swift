@@ -143,6 +143,26 @@ import Vectors
     try database.close()
   }
 
+  /// What could not be written is still buffered, and can be written when there is room.
+  @Test func fullDisk() throws {
+    let storage = try MemoryStorage(capacityByteCount: 1 << 20)
+    let database = try openDatabase(in: storage)
+    let vector = try RawVector<UInt64>.open("v", in: database)
+    try vector.write(appending: numbers(0..<1000))
+    vector.append(contentsOf: numbers(1000..<200_000))
+    #expect(errorCode { try vector.write() } == .diskFull)
+    try vector.update(at: 3, 1)
+    #expect(errorCode { try vector.commit(stamp: 1) } == .diskFull)
+    #expect(try vector.reader().count == 1000 && vector.count == 200_000 && vector.stamp == nil)
+    storage.capacityByteCount = 64 << 20
+    try vector.commit(stamp: 1)
+    let reader = try vector.reader()
+    #expect(
+      reader.count == 200_000 && reader[3] == 1 && reader[199_999] == numbers(199_999..<200_000)[0])
+    try requireSound(database, "afterwards")
+    try database.close()
+  }
+
   @Test func placesThatAreNotThere() throws {
     let vector = try RawVector<UInt64>.open("v", in: database)
     vector.append(contentsOf: [1, 2])
