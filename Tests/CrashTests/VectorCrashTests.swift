@@ -14,7 +14,7 @@ import Vectors
     let seed = CrashTests.firstSeed
     var workload = try VectorWorkload(seed: seed, durability: durability)
     try workload.run(40)
-    let problems = workload.problems(imageCount: CrashTests.isLong ? 600 : 80)
+    let problems = workload.problems(imageCount: CrashTests.isLong ? 600 : 40)
     #expect(problems.isEmpty, "\(problems.joined(separator: "\n"))")
   }
 }

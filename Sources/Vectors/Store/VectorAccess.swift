@@ -15,7 +15,8 @@ public final class VectorAccess: Sendable {
   let records: RecordTree
   /// The bytes of an element.
   let stride: Int
-  /// How many elements a block has, of which changes are kept together; about 32 KiB.
+  /// How many elements a block has, of which changes are kept together: as many as a chunk
+  /// has, where they fill it.
   let blockCount: Int
   /// How many stamps can be gone back to from the last one.
   let stampLimit: Int
@@ -36,7 +37,7 @@ public final class VectorAccess: Sendable {
     blockCount = Self.blockCount(stride: stride)
   }
 
-  static func blockCount(stride: Int) -> Int { max(1, 32768 / stride) }
+  static func blockCount(stride: Int) -> Int { max(1, 65536 / stride) }
 
   /// The same vector at one instant, if that is not so already.
   func kept() throws(DatabaseError) -> VectorAccess {

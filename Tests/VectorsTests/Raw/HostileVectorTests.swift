@@ -76,8 +76,8 @@ import Testing
     ("changes that end early", .changes, [0], [1, 0, 9, 9]),
     ("changes in no order", .changes, [0], [2, 0, 1, 0] + [UInt8](repeating: 7, count: 16)),
     ("a place twice", .changes, [0], [2, 0, 2, 0] + [UInt8](repeating: 7, count: 16)),
-    ("a place behind the block", .changes, [0], [0, 16] + [UInt8](repeating: 7, count: 8)),
-    ("a place behind the end", .changes, [2], [0, 15] + [UInt8](repeating: 7, count: 8)),
+    ("a place behind the block", .changes, [0], [0, 32] + [UInt8](repeating: 7, count: 8)),
+    ("a place behind the end", .changes, [1], [0, 15] + [UInt8](repeating: 7, count: 8)),
     ("a block behind the end", .changes, [3], [0, 0] + [UInt8](repeating: 7, count: 8)),
     ("a block far away", .changes, [1 << 45], [0, 0] + [UInt8](repeating: 7, count: 8)),
     ("holes that end early", .holes, [0], [1, 2, 3]),
@@ -95,7 +95,7 @@ import Testing
       "kept elements of a block far away", .oldElements, [1, 1 << 45],
       [0, 0] + [UInt8](repeating: 7, count: 8)
     ),
-    ("kept elements with a gap", .oldElements, [1, 2], [0, 15] + [UInt8](repeating: 7, count: 8)),
+    ("kept elements with a gap", .oldElements, [1, 1], [0, 15] + [UInt8](repeating: 7, count: 8)),
     ("kept holes that end early", .oldHoles, [1, 0], [1]),
   ]
 

@@ -253,6 +253,7 @@ import Vectors
   /// both ends, cut by one.
   @Test(arguments: [
     0, 1, 2, 255, 256, 257, 1023, 1024, 1025, 4095, 4096, 4097, 8191, 8192, 8193, 16_384, 24_577,
+    65_537,
   ])
   func lengths(count: Int) throws {
     func check<Element: SampleElement>(_ type: Element.Type, _ name: String) throws {
@@ -346,9 +347,9 @@ import Vectors
       span.withUnsafeBufferPointer { addresses.append(UInt(bitPattern: $0.baseAddress)) }
       counts.append(span.count)
     }
-    // Blocks of 4,096: twelve in front of the one with the change, the rest behind it.
-    #expect(counts == [49_152, 4096, 100_000 - 53_248])
-    #expect(addresses[0] == address(first) && addresses[2] == address(first) + 53_248 * 8)
+    // Blocks of 8,192: six in front of the one with the change, the rest behind it.
+    #expect(counts == [49_152, 8192, 100_000 - 57_344])
+    #expect(addresses[0] == address(first) && addresses[2] == address(first) + 57_344 * 8)
     try vector.fold()
     let folded = try vector.reader()
     var runCount = 0
