@@ -159,6 +159,7 @@ private struct VectorWorkload {
         "going back to stamp \(stamp) leads to \(found.elements.count) elements, not "
           + "\(expected?.elements.count ?? -1)")
     }
+    try vector.verify()
     try requireSound(database, "after going back")
   }
 }

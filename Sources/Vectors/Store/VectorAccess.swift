@@ -111,6 +111,33 @@ public final class VectorAccess: Sendable {
   }
 }
 
+extension VectorAccess {
+  /// Compares all elements with their checksums, and looks whether all records make sense; at an
+  /// instant.
+  func verify() throws(DatabaseError) {
+    try list.verify(chunks)
+    let byteCount = try list.byteCount(chunks)
+    guard byteCount % stride == 0 else { throw damage("the end of a vector") }
+    let count = byteCount / stride
+    _ = try VectorPatches(self, count: count)
+    if let last = try holes().last, last >= count { throw damage("holes") }
+    for period in try stamps() {
+      for kind in [VectorKey.Kind.oldElements, .oldHoles] {
+        let range = VectorKey.range(list.id, kind, period.number..<period.number + 1)
+        let cursor = try records.cursor(in: range)
+        while let entry = try cursor.next() {
+          let isHoles = kind == .oldHoles
+          guard VectorKey.lastNumber(entry.key) != nil,
+            isHoles
+              ? HoleBlock(entry.value) != nil
+              : PatchRecord(entry.value, stride: stride, limit: blockCount) != nil
+          else { throw damage("what is kept for stamp \(period.stamp)") }
+        }
+      }
+    }
+  }
+}
+
 /// The tree of the vectors' records, at an instant or in a transaction.
 struct RecordTree: WritableTree {
   let access: TreeAccess

@@ -103,7 +103,15 @@ import Testing
     let damage = Self.damages[index]
     var key = key(damage.kind)
     for number in damage.numbers { withUnsafeBytes(of: UInt64(number).bigEndian) { key += $0 } }
+    try vector.verify()
     try records.insert(key, damage.value)
+    let isFound = errorCode { try vector.verify() } == .corrupted
+    // What is kept is not compared with the elements, so what merely does not fit shows when used.
+    let isHidden = [
+      "a stamp of no elements", "a stamp of more than are kept", "kept elements with a gap",
+      "kept elements of a block far away",
+    ].contains(damage.name)
+    #expect(isFound != isHidden, "\(damage.name)")
     let codes = try use()
     if damage.name != "a stamp of no elements", damage.name != "a stamp without a number" {
       #expect(codes.contains("corrupted"), "\(damage.name): \(codes)")
@@ -158,6 +166,17 @@ import Testing
     try database.close()
   }
 
+  @Test func recordOfNoVector() throws {
+    try requireSound(database, "before")
+    try records.insert(VectorKey.make(77, .holes, 0), [1])
+    #expect(try !database.verify().isSound)
+    try records.remove(VectorKey.make(77, .holes, 0))
+    try requireSound(database, "without it")
+    try records.insert([1, 2, 3], [1])
+    #expect(try !database.verify().isSound)
+    try database.close()
+  }
+
   /// A list that ends in the middle of an element: what is whole of it is there.
   @Test func halfAnElement() throws {
     let list = vector.access.list
@@ -165,6 +184,7 @@ import Testing
       try list.append(bytes, database.access(to: .chunks), nil)
     }
     #expect(try vector.reader().count == 9990)
+    #expect(errorCode { try vector.verify() } == .corrupted)
     try database.close()
   }
 }
