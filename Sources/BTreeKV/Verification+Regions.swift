@@ -19,9 +19,22 @@ extension Verification {
       for (id, name) in unseen.sorted(by: { $0.key < $1.key }) {
         report.note("region \(id), \"\(name)\", is not in the tree of chunks")
       }
+      try checkVectorRecords()
     } catch {
       guard error.code == .corrupted else { throw error.cause }
       report.note("\(error)")
+    }
+  }
+
+  /// Each record beside vectors belongs to one.
+  private mutating func checkVectorRecords() throws(DatabaseError) {
+    var vectors: [UInt64: String] = [:]
+    try addNames(in: .vectors, to: &vectors)
+    let records = TreeAccess(engine, engine.tree(of: .vectorRecords), .live)
+    let walker = try records.walker(.all, false, false)
+    while try walker.step() {
+      let list = walker.key.count < 9 ? 0 : ChunkKey.list(walker.key)
+      if vectors[list] == nil { report.note("a record is that of no vector, but of list \(list)") }
     }
   }
 

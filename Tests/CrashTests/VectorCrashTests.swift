@@ -14,7 +14,7 @@ import Vectors
     let seed = CrashTests.firstSeed
     var workload = try VectorWorkload(seed: seed, durability: durability)
     try workload.run(40)
-    let problems = workload.problems(imageCount: CrashTests.isLong ? 600 : 80)
+    let problems = workload.problems(imageCount: CrashTests.isLong ? 600 : 40)
     #expect(problems.isEmpty, "\(problems.joined(separator: "\n"))")
   }
 }
@@ -159,6 +159,7 @@ private struct VectorWorkload {
         "going back to stamp \(stamp) leads to \(found.elements.count) elements, not "
           + "\(expected?.elements.count ?? -1)")
     }
+    try vector.verify()
     try requireSound(database, "after going back")
   }
 }

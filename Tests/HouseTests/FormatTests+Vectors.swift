@@ -19,11 +19,11 @@ extension FormatTests {
     let path = folder.appending(path: "vectors.btreekv").path
     let database = try Database.open(path)
     let vector = try RawVector<UInt16>.open("v", in: database, version: 7)
-    vector.append(contentsOf: (0..<20_000).map { UInt16($0) })
+    vector.append(contentsOf: (0..<40_000).map { UInt16($0) })
     try vector.take(at: 1027)
     try vector.commit(stamp: 99)
-    try vector.update(at: 16_386, 0xABCD)
-    try vector.update(at: 16_390, 1)
+    try vector.update(at: 32_770, 0xABCD)
+    try vector.update(at: 32_774, 1)
     try vector.take(at: 1030)
     vector.append(5)
     try vector.write()
@@ -40,14 +40,14 @@ extension FormatTests {
     let second = try entries[3...].map {
       try bigEndian("second number", of: "vector key", in: $0.key)
     }
-    // Blocks of 32,768 / 2 elements, and of 1,024 places.
+    // Blocks of 65,536 / 2 elements, and of 1,024 places.
     #expect(second == [1, 1])
     #expect(entries[0].value == [2, 0, 6, 0, 0xCD, 0xAB, 1, 0])
     #expect(entries[1].value == [0b0100_1000] + [UInt8](repeating: 0, count: 127))
     #expect(try document.number("stamp", of: "stamp", in: entries[2].value) == 99)
-    #expect(try document.number("element count", of: "stamp", in: entries[2].value) == 20_000)
+    #expect(try document.number("element count", of: "stamp", in: entries[2].value) == 40_000)
     #expect(entries[2].value.count == 16)
-    #expect(entries[3].value == [2, 0, 6, 0, 0x02, 0x40, 0x06, 0x40])
+    #expect(entries[3].value == [2, 0, 6, 0, 0x02, 0x80, 0x06, 0x80])
     #expect(entries[4].value == [0b0000_1000] + [UInt8](repeating: 0, count: 127))
     try database.close()
   }

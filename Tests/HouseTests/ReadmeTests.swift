@@ -2,6 +2,7 @@ import BTreeKV
 import Foundation
 import Regions
 import Testing
+import Vectors
 
 /// The README's example is this file's example, and it does what the README says.
 @Suite struct ReadmeTests {
@@ -20,6 +21,25 @@ import Testing
   @Test func regionsExampleRuns() throws { try withPath(regionsExample) }
 
   @Test func entriesExampleRuns() throws { try withPath(entriesExample) }
+
+  @Test func vectorsExampleRuns() throws { try withPath(vectorsExample) }
+
+  private func vectorsExample(_ path: String) throws {
+    let database = try Database.open(path)
+    let heights = try RawVector<UInt32>.open("heights", in: database, version: 1)
+    heights.append(contentsOf: [170, 181, 165])
+    try heights.update(at: 0, 171)
+    try heights.commit(stamp: 1)  // visible, durable, and something to go back to
+
+    let reader = try heights.reader()  // unchanged for as long as it is held
+    let total = reader.reduce(0, +)  // a collection; `span` and `forEachSpan` show its memory
+
+    try heights.truncate(to: 1)
+    try heights.commit(stamp: 2)
+    try heights.rollback()  // three elements again
+
+    #expect(try total == 517 && heights.count == 3)
+  }
 
   private func entriesExample(_ path: String) throws {
     let database = try Database.open(path)

@@ -98,6 +98,13 @@ public final class RawVector<Element: VectorElement> {
     try RawVectorReader(access, .mapped)
   }
 
+  /// Compares all elements that are written with their checksums, and looks whether what is kept
+  /// beside them makes sense.
+  ///
+  /// - Throws: `.corrupted` when not, or as `reader`.
+  /// - Complexity: O(n).
+  public func verify() throws(DatabaseError) { try access.kept().verify() }
+
   // MARK: Writing
 
   /// Whether there are changes that are not written.

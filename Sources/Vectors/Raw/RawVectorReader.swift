@@ -122,7 +122,7 @@ extension RawVectorReader {
   ///   - range: of which elements; nil means all. It must lie in the vector.
   ///   - body: gets elements as they are stored, valid until it returns.
   /// - Throws: what `body` throws.
-  /// - Complexity: O(n), without copies but for blocks of 32 KiB that have changes.
+  /// - Complexity: O(n), without copies but for blocks of 64 KiB that have changes.
   @inlinable public func forEachSpan<Failure: Error>(
     in range: Range<Int>? = nil, _ body: (Span<Element.Stored>) throws(Failure) -> Void
   ) throws(Failure) {

@@ -63,7 +63,7 @@ public struct TransactionRawVector<Element: VectorElement>: ~Escapable, Readable
   /// - Parameter updates: indices below `count`, in any order, with elements; of equal ones the last
   ///   counts.
   /// - Throws: as `update(at:_:)`.
-  /// - Complexity: O(updates), and O(log n) page visits for each block of 32 KiB with some.
+  /// - Complexity: O(updates), and O(log n) page visits for each block of 64 KiB with some.
   @inlinable
   public func update(
     _ updates: some Sequence<(Int, Element)>

@@ -143,8 +143,7 @@ extension VectorAccess {
       byteCount += bytes.count
       writes.append((range.lowerBound, bytes))
       keys.append(VectorKey.make(access.list.id, .changes, block))
-      // An even number of blocks is a whole number of chunks.
-      if byteCount >= 16 << 20, block & 1 == 1 { try finish() }
+      if byteCount >= 16 << 20 { try finish() }
     }
 
     mutating func finish() throws(DatabaseError) {

@@ -15,7 +15,8 @@ public final class VectorAccess: Sendable {
   let records: RecordTree
   /// The bytes of an element.
   let stride: Int
-  /// How many elements a block has, of which changes are kept together; about 32 KiB.
+  /// How many elements a block has, of which changes are kept together: as many as a chunk
+  /// has, where they fill it.
   let blockCount: Int
   /// How many stamps can be gone back to from the last one.
   let stampLimit: Int
@@ -36,7 +37,7 @@ public final class VectorAccess: Sendable {
     blockCount = Self.blockCount(stride: stride)
   }
 
-  static func blockCount(stride: Int) -> Int { max(1, 32768 / stride) }
+  static func blockCount(stride: Int) -> Int { max(1, 65536 / stride) }
 
   /// The same vector at one instant, if that is not so already.
   func kept() throws(DatabaseError) -> VectorAccess {
@@ -107,6 +108,33 @@ public final class VectorAccess: Sendable {
   func element(_ index: Int) throws(DatabaseError) -> [UInt8]? {
     if try isHole(index) { return nil }
     return try elements(index..<index + 1, of: index / blockCount)
+  }
+}
+
+extension VectorAccess {
+  /// Compares all elements with their checksums, and looks whether all records make sense; at an
+  /// instant.
+  func verify() throws(DatabaseError) {
+    try list.verify(chunks)
+    let byteCount = try list.byteCount(chunks)
+    guard byteCount % stride == 0 else { throw damage("the end of a vector") }
+    let count = byteCount / stride
+    _ = try VectorPatches(self, count: count)
+    if let last = try holes().last, last >= count { throw damage("holes") }
+    for period in try stamps() {
+      for kind in [VectorKey.Kind.oldElements, .oldHoles] {
+        let range = VectorKey.range(list.id, kind, period.number..<period.number + 1)
+        let cursor = try records.cursor(in: range)
+        while let entry = try cursor.next() {
+          let isHoles = kind == .oldHoles
+          guard VectorKey.lastNumber(entry.key) != nil,
+            isHoles
+              ? HoleBlock(entry.value) != nil
+              : PatchRecord(entry.value, stride: stride, limit: blockCount) != nil
+          else { throw damage("what is kept for stamp \(period.stamp)") }
+        }
+      }
+    }
   }
 }
 

@@ -76,8 +76,8 @@ import Testing
     ("changes that end early", .changes, [0], [1, 0, 9, 9]),
     ("changes in no order", .changes, [0], [2, 0, 1, 0] + [UInt8](repeating: 7, count: 16)),
     ("a place twice", .changes, [0], [2, 0, 2, 0] + [UInt8](repeating: 7, count: 16)),
-    ("a place behind the block", .changes, [0], [0, 16] + [UInt8](repeating: 7, count: 8)),
-    ("a place behind the end", .changes, [2], [0, 15] + [UInt8](repeating: 7, count: 8)),
+    ("a place behind the block", .changes, [0], [0, 32] + [UInt8](repeating: 7, count: 8)),
+    ("a place behind the end", .changes, [1], [0, 15] + [UInt8](repeating: 7, count: 8)),
     ("a block behind the end", .changes, [3], [0, 0] + [UInt8](repeating: 7, count: 8)),
     ("a block far away", .changes, [1 << 45], [0, 0] + [UInt8](repeating: 7, count: 8)),
     ("holes that end early", .holes, [0], [1, 2, 3]),
@@ -95,7 +95,7 @@ import Testing
       "kept elements of a block far away", .oldElements, [1, 1 << 45],
       [0, 0] + [UInt8](repeating: 7, count: 8)
     ),
-    ("kept elements with a gap", .oldElements, [1, 2], [0, 15] + [UInt8](repeating: 7, count: 8)),
+    ("kept elements with a gap", .oldElements, [1, 1], [0, 15] + [UInt8](repeating: 7, count: 8)),
     ("kept holes that end early", .oldHoles, [1, 0], [1]),
   ]
 
@@ -103,7 +103,15 @@ import Testing
     let damage = Self.damages[index]
     var key = key(damage.kind)
     for number in damage.numbers { withUnsafeBytes(of: UInt64(number).bigEndian) { key += $0 } }
+    try vector.verify()
     try records.insert(key, damage.value)
+    let isFound = errorCode { try vector.verify() } == .corrupted
+    // What is kept is not compared with the elements, so what merely does not fit shows when used.
+    let isHidden = [
+      "a stamp of no elements", "a stamp of more than are kept", "kept elements with a gap",
+      "kept elements of a block far away",
+    ].contains(damage.name)
+    #expect(isFound != isHidden, "\(damage.name)")
     let codes = try use()
     if damage.name != "a stamp of no elements", damage.name != "a stamp without a number" {
       #expect(codes.contains("corrupted"), "\(damage.name): \(codes)")
@@ -158,6 +166,17 @@ import Testing
     try database.close()
   }
 
+  @Test func recordOfNoVector() throws {
+    try requireSound(database, "before")
+    try records.insert(VectorKey.make(77, .holes, 0), [1])
+    #expect(try !database.verify().isSound)
+    try records.remove(VectorKey.make(77, .holes, 0))
+    try requireSound(database, "without it")
+    try records.insert([1, 2, 3], [1])
+    #expect(try !database.verify().isSound)
+    try database.close()
+  }
+
   /// A list that ends in the middle of an element: what is whole of it is there.
   @Test func halfAnElement() throws {
     let list = vector.access.list
@@ -165,6 +184,7 @@ import Testing
       try list.append(bytes, database.access(to: .chunks), nil)
     }
     #expect(try vector.reader().count == 9990)
+    #expect(errorCode { try vector.verify() } == .corrupted)
     try database.close()
   }
 }

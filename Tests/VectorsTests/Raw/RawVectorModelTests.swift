@@ -360,6 +360,7 @@ struct VectorHistory<Element: SampleElement> {
 
   private mutating func check() throws {
     try requireSound(database, "the file")
+    try vector.verify()
     try expectElement()
     let holes = try vector.holes
     try require(holes == model.now.holes.sorted(), "holes \(holes)")

@@ -143,6 +143,26 @@ import Vectors
     try database.close()
   }
 
+  /// What could not be written is still buffered, and can be written when there is room.
+  @Test func fullDisk() throws {
+    let storage = try MemoryStorage(capacityByteCount: 1 << 20)
+    let database = try openDatabase(in: storage)
+    let vector = try RawVector<UInt64>.open("v", in: database)
+    try vector.write(appending: numbers(0..<1000))
+    vector.append(contentsOf: numbers(1000..<200_000))
+    #expect(errorCode { try vector.write() } == .diskFull)
+    try vector.update(at: 3, 1)
+    #expect(errorCode { try vector.commit(stamp: 1) } == .diskFull)
+    #expect(try vector.reader().count == 1000 && vector.count == 200_000 && vector.stamp == nil)
+    storage.capacityByteCount = 64 << 20
+    try vector.commit(stamp: 1)
+    let reader = try vector.reader()
+    #expect(
+      reader.count == 200_000 && reader[3] == 1 && reader[199_999] == numbers(199_999..<200_000)[0])
+    try requireSound(database, "afterwards")
+    try database.close()
+  }
+
   @Test func placesThatAreNotThere() throws {
     let vector = try RawVector<UInt64>.open("v", in: database)
     vector.append(contentsOf: [1, 2])
@@ -233,6 +253,7 @@ import Vectors
   /// both ends, cut by one.
   @Test(arguments: [
     0, 1, 2, 255, 256, 257, 1023, 1024, 1025, 4095, 4096, 4097, 8191, 8192, 8193, 16_384, 24_577,
+    65_537,
   ])
   func lengths(count: Int) throws {
     func check<Element: SampleElement>(_ type: Element.Type, _ name: String) throws {
@@ -326,9 +347,9 @@ import Vectors
       span.withUnsafeBufferPointer { addresses.append(UInt(bitPattern: $0.baseAddress)) }
       counts.append(span.count)
     }
-    // Blocks of 4,096: twelve in front of the one with the change, the rest behind it.
-    #expect(counts == [49_152, 4096, 100_000 - 53_248])
-    #expect(addresses[0] == address(first) && addresses[2] == address(first) + 53_248 * 8)
+    // Blocks of 8,192: six in front of the one with the change, the rest behind it.
+    #expect(counts == [49_152, 8192, 100_000 - 57_344])
+    #expect(addresses[0] == address(first) && addresses[2] == address(first) + 57_344 * 8)
     try vector.fold()
     let folded = try vector.reader()
     var runCount = 0
