@@ -51,18 +51,8 @@ extension Pager {
   ) throws(PagerError) -> Pager {
     let pageByteCount = superblock.pageByteCount
     let fileByteCount = try storage.byteCount()
-    guard fileByteCount >= superblock.pageCount * pageByteCount else {
-      throw PagerError(
-        .corrupted, "the file is shorter than it says: it was cut off", path: storage.path,
-        expected: UInt64(superblock.pageCount * pageByteCount), found: UInt64(fileByteCount))
-    }
     let layout = FreeMapLayout(pageByteCount: pageByteCount)
-    // Otherwise what is rounded up to whole groups would lie behind the end.
-    guard layout.wholeGroups(superblock.pageCount) == superblock.pageCount else {
-      throw PagerError(
-        .corrupted, "the superblock makes no sense: the file ends in the slots of the free map",
-        path: storage.path, found: UInt64(superblock.pageCount))
-    }
+    try checkLength(of: superblock, layout, fileByteCount, path: storage.path)
     let freeMap = try FreeMap.load(
       layout: layout, checksumSeed: superblock.checksumSeed, checkpoint: superblock.checkpoint,
       pageCount: superblock.pageCount, digest: superblock.mapDigest, from: storage)
@@ -122,6 +112,24 @@ extension Pager {
       epoch: Epoch(superblock.epoch.rawValue + jump), table: table)
     pager.replay = scan
     return pager
+  }
+
+  /// Throws unless the file may have the length of which the superblock speaks.
+  private static func checkLength(
+    of superblock: Superblock, _ layout: FreeMapLayout, _ fileByteCount: Int, path: String
+  ) throws(PagerError) {
+    let byteCount = superblock.pageCount * superblock.pageByteCount
+    guard fileByteCount >= byteCount else {
+      throw PagerError(
+        .corrupted, "the file is shorter than it says: it was cut off", path: path,
+        expected: UInt64(byteCount), found: UInt64(fileByteCount))
+    }
+    // Otherwise what is rounded up to whole groups would lie behind the end.
+    guard layout.wholeGroups(superblock.pageCount) == superblock.pageCount else {
+      throw PagerError(
+        .corrupted, "the superblock makes no sense: the file ends in the slots of the free map",
+        path: path, found: UInt64(superblock.pageCount))
+    }
   }
 
   /// Whether a log was found whose records are to be replayed.
