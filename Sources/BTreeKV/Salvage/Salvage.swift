@@ -9,7 +9,7 @@ final class Salvage {
   var lost = LostRanges()
   private var reached = PageSet()
   /// Whether pages of the tree of chunks could not be reached.
-  private var isChunkTreeTorn = false
+  private(set) var isChunkTreeTorn = false
   let entries = EntryList()
   private let progress: ((SalvageProgress) -> Void)?
   private var how = SalvageProgress()
