@@ -7,10 +7,10 @@ internal import Pager
 extension Salvage {
   /// Which lists are entry stores, by their numbers, with their names if these are not lost.
   func findStores() throws(DatabaseError) {
-    let regions = try listNames(in: .regions, "region")
+    let others = Set(try listNames(in: .regions, "region").keys).union(try knownLists(.vectors))
     for (id, name) in try listNames(in: .entryStores, "entry store") { stores[id] = .some(name) }
     try noteLists()
-    for (id, end) in listEnds where regions[id] == nil && stores[id] == nil {
+    for (id, end) in listEnds where !others.contains(id) && stores[id] == nil {
       if try endsWithTrailer(id, end) { stores[id] = .some(nil) }
     }
     var last: UInt64 = 0
@@ -18,7 +18,7 @@ extension Salvage {
       let id = key.count < 8 ? 0 : key.withUnsafeBytes { ChunkKey.list($0) }
       guard id != last else { return }
       last = id
-      if ChunkKey.isList(id), regions[id] == nil, stores[id] == nil { stores[id] = .some(nil) }
+      if ChunkKey.isList(id), !others.contains(id), stores[id] == nil { stores[id] = .some(nil) }
     }
   }
 

@@ -1,24 +1,26 @@
 internal import Pager
 
 extension Salvage {
-  /// Makes regions again of the chunks and names that were found.
+  /// Makes regions and vectors again of the chunks and names that were found.
   ///
   /// A region ends where bytes are missing; what follows becomes a region of its own.
   func restoreRegions() throws(DatabaseError) {
     let names = try listNames(in: .regions, "region")
-    var restoring = RegionRestoring(self, names)
+    let vectors = try foundVectors()
+    var restoring = RegionRestoring(self, names, vectors)
     try store.forEachEntry(of: .chunks) { (key, value) throws(DatabaseError) in
       try restoring.take(key, value)
     }
     try restoring.finish()
+    try restore(vectors, as: restoring.vectorLists)
     try store.drop(.regions)
   }
 
-  /// The numbers in a tree of names, as far as it was reached.
+  /// The numbers of lists in a tree of names, as far as it was reached.
   func knownLists(_ tree: TreeID) throws(DatabaseError) -> Set<UInt64> {
     var ids: Set<UInt64> = []
     try store.forEachEntry(of: tree) { (_, value) throws(DatabaseError) in
-      guard value.count == 8 else { return }
+      guard tree == .vectors ? value.count > 16 : value.count == 8 else { return }
       ids.insert(value.withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) })
     }
     return ids
@@ -72,18 +74,26 @@ private struct RegionRestoring {
   private var names: [UInt64: String]
   /// All names, those of regions that are made already too.
   private let allNames: Set<String>
+  private let vectors: [UInt64: Salvage.FoundVector]
+  /// The lists of the new file, by the numbers that they had.
+  private(set) var vectorLists: [UInt64: Salvage.RestoredList] = [:]
   /// Of the region in the damaged file.
   private var id: UInt64?
   private var name = ""
   /// Where its bytes go, and up to which byte they are there.
   private var target: ChunkList?
+  /// Whether that is a region, not a vector.
+  private var isRegion = true
   private var end = 0
   /// Whether it is told already that bytes are missing behind `end`.
   private var isGapTold = false
 
-  init(_ salvage: Salvage, _ names: [UInt64: String]) {
+  init(
+    _ salvage: Salvage, _ names: [UInt64: String], _ vectors: [UInt64: Salvage.FoundVector]
+  ) {
     self.salvage = salvage
     self.names = names
+    self.vectors = vectors
     allNames = Set(names.values)
   }
 
@@ -108,6 +118,7 @@ private struct RegionRestoring {
   private mutating func take(
     _ bytes: [UInt8]?, at start: Int
   ) throws(DatabaseError) {
+    if bytes == nil || start != end, let id { vectorLists[id]?.isWhole = false }
     guard let bytes else {
       salvage.report.damagedValueCount += 1
       salvage.report.lose("the bytes from \(start) on of the region \"\(name)\" are damaged")
@@ -128,7 +139,7 @@ private struct RegionRestoring {
       }
     }
     end += bytes.count
-    salvage.report.regionByteCount += bytes.count
+    if isRegion { salvage.report.regionByteCount += bytes.count }
   }
 
   /// Makes the regions of which there is nothing but the name.
@@ -143,6 +154,14 @@ private struct RegionRestoring {
     id = list
     end = 0
     isGapTold = false
+    if let vector = vectors[list] {
+      name = vector.name
+      let made = try salvage.store.makeList()
+      target = made
+      isRegion = false
+      vectorLists[list] = Salvage.RestoredList(list: made)
+      return
+    }
     let known = names.removeValue(forKey: list)
     if let known {
       name = known
@@ -161,6 +180,7 @@ private struct RegionRestoring {
       salvage.report.lose("a region is called \"\(name)\" since its name was not free or too long")
     }
     target = made
+    isRegion = true
     salvage.report.regionCount += 1
   }
 }

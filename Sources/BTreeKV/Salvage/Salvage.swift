@@ -9,7 +9,7 @@ final class Salvage {
   var lost = LostRanges()
   private var reached = PageSet()
   /// Whether pages of the tree of chunks could not be reached.
-  private var isChunkTreeTorn = false
+  private(set) var isChunkTreeTorn = false
   /// Whether pages of the tree of entries could not be reached.
   private(set) var isEntryTreeTorn = false
   /// The lists that are entry stores, with their names if they are known.
@@ -186,7 +186,9 @@ final class Salvage {
     how.pagesTotal += file.pageCount
     let isUsed = file.usedPages()
     let stores = try knownLists(.entryStores)
-    let lists = isChunkTreeTorn ? try knownLists(.regions).union(stores) : []
+    let lists =
+      isChunkTreeTorn
+      ? try knownLists(.regions).union(stores).union(try knownLists(.vectors)) : []
     let places = isEntryTreeTorn ? stores : []
     let copy = UnsafeMutableRawBufferPointer.allocate(
       byteCount: file.pageByteCount, alignment: 8)

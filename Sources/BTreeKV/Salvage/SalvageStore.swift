@@ -138,7 +138,24 @@ final class SalvageStore {
   }
 
   /// The new file's tree of chunks.
-  var chunks: TreeAccess { database.access(to: .chunks) }
+  var chunks: TreeAccess { systemTree(.chunks) }
+
+  /// A tree of the library's own in the new file.
+  func systemTree(_ id: TreeID) -> TreeAccess { database.access(to: id) }
+
+  /// Makes an empty list of the new file.
+  func makeList() throws(DatabaseError) -> ChunkList {
+    let engine = database.engine
+    return try converting { () throws(PagerError) in
+      try engine.changeAtOnce(nil) { () throws(PagerError) in
+        let list = engine.chunkList(try engine.newChunkListID())
+        let state = TransactionState(engine)
+        defer { state.end() }
+        try list.create(TreeAccess(engine, engine.chunkTree, .transaction(state)))
+        return list
+      }
+    }
+  }
 
   /// An entry store of the new file.
   func entryLog(_ list: ChunkList) -> EntryLog {
@@ -164,16 +181,7 @@ final class SalvageStore {
       number += 1
       name = "\(kept)-\(number)"
     }
-    let engine = database.engine
-    let list = try converting { () throws(PagerError) in
-      try engine.changeAtOnce(nil) { () throws(PagerError) in
-        let list = engine.chunkList(try engine.newChunkListID())
-        let state = TransactionState(engine)
-        defer { state.end() }
-        try list.create(TreeAccess(engine, engine.chunkTree, .transaction(state)))
-        return list
-      }
-    }
+    let list = try makeList()
     let id = withUnsafeBytes(of: list.id.littleEndian) { Array($0) }
     try name.withBytes { (key) throws(DatabaseError) in
       try id.withBytes { (id) throws(DatabaseError) in _ = try known.insert(key, id, nil) }
