@@ -27,7 +27,8 @@ public struct VerifyReport: Sendable {
 extension Database {
   /// Checks everything: each page's checksum, epoch and structure, the order of all keys, their
   /// separators and prefixes, the count, each large value's bytes, that the pages in use and the
-  /// free ones cover the file exactly once, and that superblocks, free map, table of trees and log are
+  /// free ones cover the file exactly once, that each key of an entry store leads to an entry which
+  /// matches its checksums, and that superblocks, free map, table of trees and log are
   /// on the medium as they were written.
   ///
   /// Reads go on meanwhile; writes and checkpoints wait.
@@ -80,6 +81,7 @@ struct Verification {
     }
     try checkCatalogue()
     try checkRegions()
+    try checkEntries()
     // Without every page of the tree, what is in use can't be known.
     if report.isSound {
       for problem in pager.spaceProblems(treePages: reached) { report.note(problem) }

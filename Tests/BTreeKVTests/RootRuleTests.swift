@@ -69,4 +69,36 @@ import Testing
     #expect(try found.get() == Array("new".utf8))
     try requireSound(database, "after the lookup")
   }
+
+  /// The epoch of the next root is stored before its word: who reads between the two takes the page of
+  /// one root for that of another, and must look again.
+  @Test func anEpochThatIsAheadIsNoDamage() throws {
+    let database = try openDatabase(in: MemoryStorage(), hasBackgroundThreads: false)
+    try database.insert("key", "value")
+    let tree = database.engine.mainTree
+    let epoch = tree.descriptor.rootEpoch.load(ordering: .relaxed)
+    let hasBegun = Atomic(false)
+    let outcome = Locked<Result<Bool, any Error>?>(nil)
+    let reader = try database.pager.publishLatch.withLock {
+      // What a writer does that is about to publish another root, up to its middle.
+      tree.descriptor.rootEpoch.store(epoch + 1, ordering: .relaxed)
+      defer { tree.descriptor.rootEpoch.store(epoch, ordering: .relaxed) }
+      let reader = try BackgroundThread(name: "reader") {
+        hasBegun.store(true, ordering: .releasing)
+        let found = Result { () throws -> Bool in
+          let cursor = LeafCursor(tree: tree, root: nil)
+          return try Array("key".utf8).withBytes { (key) throws(PagerError) in
+            try cursor.load(key, .holding)
+          }
+        }
+        outcome.withLock { $0 = found }
+      }
+      while !hasBegun.load(ordering: .acquiring) { SystemCalls.sleep(nanoseconds: 10_000) }
+      SystemCalls.sleep(nanoseconds: 20_000_000)
+      return reader
+    }
+    reader.join()
+    let found = try #require(outcome.withLock { $0 })
+    #expect(try found.get())
+  }
 }

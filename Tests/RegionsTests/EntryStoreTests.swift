@@ -192,17 +192,21 @@ import Testing
     let failures = Locked<[String]>([])
     let threads = try (0..<4).map { thread in
       try BackgroundThread(name: "writer \(thread)") {
+        var what = "opening"
         do {
           let store = try EntryStore(database, "store")
           for number in 0..<500 {
             let text = "\(thread) \(number)"
+            what = "writing \(text)"
             try store.write(text, text)
+            what = "compacting at \(text)"
             if number % 100 == 50 { try store.compact() }
+            what = "reading \(text)"
             let there = try store.read(text)?.array
-            try require(there == Array(text.utf8), "\(text) is not there at once")
+            try require(there == Array(text.utf8), "it is not there at once")
           }
         } catch {
-          failures.withLock { $0.append("\(error)") }
+          failures.withLock { $0.append("\(what): \(error)") }
         }
       }
     }

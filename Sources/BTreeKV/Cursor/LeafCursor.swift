@@ -109,7 +109,11 @@ final class LeafCursor {
       guard let visit else { return false }
       copy.copyMemory(from: tree.pool.address(visit.page.id), byteCount: pageByteCount)
       guard tree.pool.endRead(visit.page.id, visit.version), isGood else { continue }
-      guard node.isPage(visit.page, level: 0) else { throw Node.mismatch(visit.page) }
+      guard node.isPage(visit.page, level: 0) else {
+        // A live root's epoch may be that of the next one, which is about to be published.
+        if root == nil, visit.isRoot, tree.isStale(visit.page, height: 1) { continue }
+        throw Node.mismatch(visit.page)
+      }
       lowerFence = lower
       upperFence = upper
       state.pointee.count = node.count

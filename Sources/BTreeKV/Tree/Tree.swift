@@ -83,6 +83,8 @@ final class Tree: @unchecked Sendable {
 struct LeafVisit {
   var page: PageReference
   var version: PagePool.Version
+  /// Whether there is no page above it.
+  var isRoot: Bool
 }
 
 extension Tree {
@@ -142,11 +144,12 @@ extension Tree {
         version = childVersion
         level -= 1
       }
-      return LeafVisit(page: page, version: version)
+      return LeafVisit(page: page, version: version, isRoot: height == 1)
     }
   }
 
-  @inline(never) private func isStale(_ page: PageReference, height: Int) -> Bool {
+  /// Whether something else is the root by now, or about to become it (rule D3).
+  @inline(never) func isStale(_ page: PageReference, height: Int) -> Bool {
     let now = pager.publishedRoot(of: descriptor)
     return now.page != page || now.height != height
   }

@@ -87,7 +87,7 @@ public final class TreeDescriptor: @unchecked Sendable {
 
   /// The live root as one consistent word, to be checked again after the page's version is read.
   @inlinable public var liveRootWord: UInt64 { rootWord.load(ordering: .acquiring) }
-  /// The page and height in a root word; the epoch is only right while the word is still current.
+  /// The page and height in a root word; the epoch is right, or that of the root after it.
   @inlinable public func liveRoot(_ word: UInt64) -> (page: PageReference, height: Int) {
     (
       PageReference(
