@@ -7,7 +7,7 @@ internal import Pager
 extension Salvage {
   /// Which lists are entry stores, by their numbers, with their names if these are not lost.
   func findStores() throws(DatabaseError) {
-    let others = Set(try listNames(in: .regions, "region").keys).union(try knownLists(.vectors))
+    let others = try knownLists(.regions).union(try knownLists(.vectors))
     for (id, name) in try listNames(in: .entryStores, "entry store") { stores[id] = .some(name) }
     try noteLists()
     for (id, end) in listEnds where !others.contains(id) && stores[id] == nil {
