@@ -56,8 +56,14 @@ func attempt(_ what: String, _ body: () throws -> Void) -> Bool {
 }
 
 /// Opens the file and does a little of everything with it.
-private func exercise(_ bytes: [UInt8]) {
-  guard let storage = memoryStorage(of: bytes) else {
+///
+/// - Parameters:
+///   - reservedByteCount: the addresses that the "file" may take.
+///   - more: what else to do; it says whether all of it went without an error.
+func exercise(
+  _ bytes: [UInt8], reservedByteCount: Int = 8 << 20, more: (Database) -> Bool = { _ in true }
+) {
+  guard let storage = memoryStorage(of: bytes, reservedByteCount: reservedByteCount) else {
     return require(false, "the storage takes no bytes")
   }
   var opened: Database?
@@ -67,6 +73,8 @@ private func exercise(_ bytes: [UInt8]) {
   _ = attempt("verify") { isSound = try database.verify().isSound }
   let isRead = read(database)
   require(isRead || !isSound, "a sound file can't be read")
+  let isMoreDone = more(database)
+  require(isMoreDone || !isSound, "a sound file's layers can't be used")
   let isWritten = write(database)
   require(isWritten || !isSound, "a sound file can't be written")
   let isClosed = attempt("closing") { try database.close() }

@@ -73,9 +73,12 @@ func editSeed(_ number: Int, byteCount: Int) -> [UInt8] {
 }
 
 /// A "disk" of 8 MiB with these bytes; small, since reserving much takes time.
-@inline(never) func memoryStorage(of bytes: [UInt8]) -> MemoryStorage? {
+@inline(never) func memoryStorage(
+  of bytes: [UInt8], reservedByteCount: Int = 8 << 20
+) -> MemoryStorage? {
   do throws(PagerError) {
-    let storage = try MemoryStorage(capacityByteCount: 8 << 20, reservedByteCount: 8 << 20)
+    let storage = try MemoryStorage(
+      capacityByteCount: min(reservedByteCount, 32 << 20), reservedByteCount: reservedByteCount)
     try storage.allocate(byteRange: 0..<bytes.count)
     try storage.writeBytes(bytes, at: 0)
     return storage

@@ -62,7 +62,8 @@ extension FuzzTarget {
   static let salvage = FuzzTarget(
     run: { bytes in
       var input = FuzzInput(bytes)
-      guard let base = sampleFiles[Int(input.byte()) % sampleFiles.count] else { return }
+      let files = sampleFiles + layeredFiles
+      guard let base = files[Int(input.byte()) % files.count] else { return }
       var edited = base.edited(&input)
       let how = input.byte()
       // Without superblocks everything has to be found by looking.

@@ -10,7 +10,8 @@ struct FuzzTarget: Sendable {
 
   static let all: [String: FuzzTarget] = [
     "superblock": superblock, "page": page, "log": log, "table": table, "catalogue": catalogue,
-    "space": space, "value": value, "keys": keys, "file": file, "salvage": salvage,
+    "space": space, "value": value, "keys": keys, "file": file, "layers": layers,
+    "salvage": salvage, "pco": pco,
   ]
 }
 
