@@ -152,15 +152,34 @@ extension UnsafeBufferPointer {
   }
 }
 
+/// Combines all elements, the new one first and what came of the others second.
+///
+/// Narrow integers are vectorised so. Where elements are as wide as registers are, or must not be
+/// reordered, four chains take turns, since each step waits for the one before.
+@inlinable func combined<Number>(
+  _ run: UnsafeBufferPointer<Number>, _ initial: Number, inFourChains: Bool,
+  _ combine: (Number, Number) -> Number
+) -> Number {
+  var (a, b, c, d) = (initial, initial, initial, initial)
+  var place = 0
+  while inFourChains, place + 4 <= run.count {
+    a = combine(run[unchecked: place], a)
+    b = combine(run[unchecked: place + 1], b)
+    c = combine(run[unchecked: place + 2], c)
+    d = combine(run[unchecked: place + 3], d)
+    place += 4
+  }
+  for rest in place..<run.count { a = combine(run[unchecked: rest], a) }
+  return combine(combine(a, b), combine(c, d))
+}
+
 extension VectorNumber where Self: FixedWidthInteger {
   /// The least of some elements; nil when there are none.
   ///
   /// - Parameter run: elements side by side.
   @inlinable public static func least(of run: UnsafeBufferPointer<Self>) -> Self? {
     guard !run.isEmpty else { return nil }
-    var least = Self.max
-    for index in 0..<run.count { least = Swift.min(least, run[unchecked: index]) }
-    return least
+    return combined(run, .max, inFourChains: bitWidth >= 64) { $0 < $1 ? $0 : $1 }
   }
 
   /// The greatest of some elements; nil when there are none.
@@ -168,9 +187,7 @@ extension VectorNumber where Self: FixedWidthInteger {
   /// - Parameter run: elements side by side.
   @inlinable public static func greatest(of run: UnsafeBufferPointer<Self>) -> Self? {
     guard !run.isEmpty else { return nil }
-    var greatest = Self.min
-    for index in 0..<run.count { greatest = Swift.max(greatest, run[unchecked: index]) }
-    return greatest
+    return combined(run, .min, inFourChains: bitWidth >= 64) { $0 > $1 ? $0 : $1 }
   }
 
   /// The number as a `Double`, rounded.
@@ -231,21 +248,8 @@ extension VectorNumber where Self: BinaryFloatingPoint {
   ///
   /// - Parameter run: elements side by side.
   @inlinable public static func least(of run: UnsafeBufferPointer<Self>) -> Self? {
-    // A comparison with NaN is false, so NaN is never taken. Four chains, since each waits for itself.
-    var (a, b, c, d) = (Self.infinity, Self.infinity, Self.infinity, Self.infinity)
-    var place = 0
-    while place + 4 <= run.count {
-      a = run[unchecked: place] < a ? run[unchecked: place] : a
-      b = run[unchecked: place + 1] < b ? run[unchecked: place + 1] : b
-      c = run[unchecked: place + 2] < c ? run[unchecked: place + 2] : c
-      d = run[unchecked: place + 3] < d ? run[unchecked: place + 3] : d
-      place += 4
-    }
-    while place < run.count {
-      a = run[unchecked: place] < a ? run[unchecked: place] : a
-      place += 1
-    }
-    let least = Swift.min(Swift.min(a, b), Swift.min(c, d))
+    // A comparison with NaN is false, so NaN is never taken.
+    let least = combined(run, .infinity, inFourChains: true) { $0 < $1 ? $0 : $1 }
     return least < .infinity || run.contains(.infinity) ? least : nil
   }
 
@@ -253,20 +257,7 @@ extension VectorNumber where Self: BinaryFloatingPoint {
   ///
   /// - Parameter run: elements side by side.
   @inlinable public static func greatest(of run: UnsafeBufferPointer<Self>) -> Self? {
-    var (a, b, c, d) = (-Self.infinity, -Self.infinity, -Self.infinity, -Self.infinity)
-    var place = 0
-    while place + 4 <= run.count {
-      a = run[unchecked: place] > a ? run[unchecked: place] : a
-      b = run[unchecked: place + 1] > b ? run[unchecked: place + 1] : b
-      c = run[unchecked: place + 2] > c ? run[unchecked: place + 2] : c
-      d = run[unchecked: place + 3] > d ? run[unchecked: place + 3] : d
-      place += 4
-    }
-    while place < run.count {
-      a = run[unchecked: place] > a ? run[unchecked: place] : a
-      place += 1
-    }
-    let greatest = Swift.max(Swift.max(a, b), Swift.max(c, d))
+    let greatest = combined(run, -.infinity, inFourChains: true) { $0 > $1 ? $0 : $1 }
     return greatest > -.infinity || run.contains(-.infinity) ? greatest : nil
   }
 
