@@ -32,7 +32,7 @@ let package = Package(
     .target(name: "BTreeKVCodable", dependencies: ["BTreeKV"], swiftSettings: settings),
     .target(name: "Vectors", dependencies: ["BTreeKV", "Pager"], swiftSettings: settings),
     .executableTarget(
-      name: "kvtool", dependencies: ["BTreeKV", "Regions"], swiftSettings: settings),
+      name: "kvtool", dependencies: ["BTreeKV", "Regions", "Vectors"], swiftSettings: settings),
     .executableTarget(
       name: "Demo", dependencies: ["BTreeKV"], path: "Demo", swiftSettings: settings),
     .target(name: "Regions", dependencies: ["BTreeKV", "Pager"], swiftSettings: settings),
@@ -77,7 +77,8 @@ let package = Package(
       name: "HouseTests", dependencies: ["BTreeKV", "Pager", "Regions", "Vectors"],
       swiftSettings: settings),
     .testTarget(
-      name: "ToolTests", dependencies: ["BTreeKV", "Regions", "kvtool", "Demo", "TestSupport"],
+      name: "ToolTests",
+      dependencies: ["BTreeKV", "Regions", "Vectors", "kvtool", "Demo", "TestSupport"],
       swiftSettings: settings),
   ],
   swiftLanguageModes: [.v6]

@@ -7,7 +7,8 @@ enum Kvtool {
     Create.self, Lookup.self, Insert.self, Remove.self, Above.self, Below.self, Floor.self,
     Ceiling.self, Min.self, Max.self, Len.self, Count.self, Scan.self, RemoveRange.self,
     Trees.self, DropTree.self, RenameTree.self, ListRegions.self, RegionCommand.self,
-    EntriesCommand.self, Info.self, Verify.self, Salvage.self, Help.self,
+    EntriesCommand.self, ListVectors.self, VectorCommand.self, Info.self, Verify.self,
+    Salvage.self, Help.self,
   ]
 
   /// The options of the tool and of all commands.

@@ -195,6 +195,20 @@ struct JSONLine {
     output.write(number.isFinite ? number.description : "null")
   }
 
+  /// Adds what is written in JSON already.
+  mutating func add(_ name: String, literal: String) {
+    begin(name)
+    output.write(literal)
+  }
+
+  /// Adds a number or truth value with all its digits; as text where JSON has no word for it, and null
+  /// where there is none.
+  mutating func add(_ name: String, number: String?) {
+    guard let number else { return add(name, literal: "null") }
+    let isWord = number.hasSuffix("nan") || number.hasSuffix("inf")
+    if isWord { add(name, number) } else { add(name, literal: number) }
+  }
+
   mutating func add(_ name: String, _ text: String) {
     begin(name)
     output.writeJSON(text)

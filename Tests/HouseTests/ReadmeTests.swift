@@ -32,13 +32,14 @@ import Vectors
     try heights.commit(stamp: 1)  // visible, durable, and something to go back to
 
     let reader = try heights.reader()  // unchanged for as long as it is held
-    let total = reader.reduce(0, +)  // a collection; `span` and `forEachSpan` show its memory
+    let total = reader.sum()  // a collection, too; `span` and `forEachSpan` show its memory
+    let tall = reader.indices(where: 170...)  // [0, 1]
 
     try heights.truncate(to: 1)
     try heights.commit(stamp: 2)
     try heights.rollback()  // three elements again
 
-    #expect(try total == 517 && heights.count == 3)
+    #expect(try total == 517 && tall == [0, 1] && heights.count == 3)
   }
 
   private func entriesExample(_ path: String) throws {

@@ -113,6 +113,19 @@ import Testing
     try tool.expect(["len"], status: 0, output: "4000\n")
   }
 
+  @Test func vectorsGoThroughPipes() throws {
+    let tool = try KvtoolFixture()
+    let lines = "printf 'n\\n' > \"$1.csv\"; seq 1 200000 >> \"$1.csv\"; "
+    let (status, output, error) = try shell(
+      lines + "\"$0\" \"$1\" vector n import --type u32 <\"$1.csv\"; "
+        + "\"$0\" \"$1\" vector n export | cmp - \"$1.csv\"; "
+        + "\"$0\" \"$1\" vector n export --format npy | tail -c 4 | od -An -tu4 | tr -d ' '; "
+        + "\"$0\" \"$1\" vector n export | head -n 2; echo ${PIPESTATUS[0]}", tool)
+    #expect(status == 0)
+    #expect(output == "200000\nn\n1\n0\n")
+    #expect(error == "")
+  }
+
   @Test(.enabled(if: FileManager.default.fileExists(atPath: "/dev/full")))
   func outputThatCannotBeWritten() throws {
     let tool = try filledFixture()

@@ -25,8 +25,11 @@ extension RawVector {
   }
 
   /// How many of the elements that are written are to be left.
+  ///
+  /// Until one of them is to be changed or cut off, it is as many as there are now: somebody else, or
+  /// this handle without buffering, may have appended more.
   private func keptCount() throws(DatabaseError) -> Int {
-    if pending.pointee.baseCount == nil {
+    if pending.pointee.baseCount == nil || pending.pointee.isAppending {
       let count = try access.count
       pending.pointee.baseCount = count
       pending.pointee.keptCount = count
@@ -85,7 +88,7 @@ extension RawVector {
   /// - Complexity: O(1) on average.
   @inlinable
   public func update(at index: Int, _ element: Element) throws(DatabaseError) {
-    if pending.pointee.baseCount != nil, index >= 0, index < pending.pointee.keptCount,
+    if !pending.pointee.updates.isEmpty, index >= 0, index < pending.pointee.keptCount,
       pending.pointee.holes.isEmpty
     {
       pending.pointee.updates.append(index, element.stored)

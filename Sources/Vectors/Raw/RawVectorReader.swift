@@ -22,7 +22,7 @@ public struct RawVectorReader<Element: VectorElement>: @unchecked Sendable {
   /// The list's own bytes; what has changed is in `patches`.
   @usableFromInline let elements: UnsafeBufferPointer<Element.Stored>
   @usableFromInline let patches: VectorPatches?
-  private let holeBlocks: [Int: HoleBlock]
+  let holeBlocks: [Int: HoleBlock]
   private let owner: ChunkReader
 
   init(_ vector: VectorAccess, _ reading: ChunkReading) throws(DatabaseError) {

@@ -74,6 +74,10 @@ struct Help: Command {
     entry stores:
       Bytes of any length under keys: entries lists the stores, entries NAME ACTION is about one.
 
+    vectors:
+      Columns of elements of one type: vectors lists them, vector NAME ACTION is about one. They
+      come and go as CSV, JSON, NDJSON and NumPy's .npy.
+
     prompt:
       Blanks separate words; 'a b' and "a b" are text with a doubled quote for a quote. quit, exit
       or the end of the input end it; Ctrl-C stops a scan. In a pipe, a failing command does not

@@ -57,6 +57,22 @@ import Vectors
     try database.close()
   }
 
+  /// A count that nothing buffered depends on is not remembered.
+  @Test func elementsThatOthersAppendedCanBeChanged() throws {
+    let vector = try RawVector<Int>.open("numbers", in: database)
+    try vector.truncate(to: 0)
+    try vector.write(appending: [1, 2, 3])
+    try vector.update(at: 2, 30)
+    #expect(try vector.count == 3)
+    try vector.write()
+    #expect(errorCode { try vector.update(at: 3, 40) } == .invalidArgument)
+    let other = try RawVector<Int>.open("numbers", in: database)
+    try other.write(appending: [4])
+    try vector.update(at: 3, 40)
+    try vector.write()
+    #expect(try Array(vector.reader()) == [1, 2, 30, 40])
+  }
+
   @Test func anotherTypeOrVersionIsRefused() throws {
     let vector = try RawVector<UInt32>.open("v", in: database, version: 1)
     vector.append(contentsOf: [1, 2, 3])
