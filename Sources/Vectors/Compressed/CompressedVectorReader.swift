@@ -54,7 +54,9 @@ where Element.Stored: PcoNumber {
     }
     self.holeBlocks = holeBlocks
     hasHoles = !holeBlocks.isEmpty
-    let room = Swift.max(2, Swift.min(cacheByteCount / layout.byteCount, count >> countLog + 1))
+    // The file may lie about the count.
+    let pageCount = Swift.min(count >> countLog + 1, 1 << 18)
+    let room = Swift.max(2, Swift.min(cacheByteCount / layout.byteCount, pageCount))
     // The greatest power of two that is not more.
     let slotCount = 1 << (Int.bitWidth - 1 - room.leadingZeroBitCount)
     slotMask = slotCount - 1
@@ -78,7 +80,9 @@ where Element.Stored: PcoNumber {
   }
 
   /// How many elements a page has, or the tail.
-  private func elementCount(of page: Int) -> Int { Swift.min(layout.count, count - page << countLog) }
+  private func elementCount(of page: Int) -> Int {
+    Swift.min(layout.count, count - page << countLog)
+  }
 
   /// Decompresses a page into its slot.
   @usableFromInline @inline(never)

@@ -11,8 +11,9 @@ struct PageStatistics: Equatable {
   var count = 0
   /// How many of them are NaN; these are neither the least nor the greatest, but part of the sum.
   var nanCount = 0
-  /// The bits of the least and of the greatest one; of equal ones the first. 0 when there is none.
+  /// The bits of the least one, and of equal ones the first; 0 when there is none.
   var minimum: UInt64 = 0
+  /// The bits of the greatest one, likewise.
   var maximum: UInt64 = 0
   /// The bits of the sum: an `Int128` of integers, a `Double` of floats, added in their order.
   var sum: UInt128 = 0

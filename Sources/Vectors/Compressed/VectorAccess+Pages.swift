@@ -164,9 +164,8 @@ extension VectorAccess {
       return try setTail(nil, keeping: (count - pageCount * blockCount) * stride)
     }
     // What is left of the page that is cut is the tail.
-    let rest = try count % blockCount == 0 ? [] : withUnchanged(page * blockCount..<count) {
-      Array($0)
-    }
+    var rest: [UInt8] = []
+    if count % blockCount > 0 { rest = try withUnchanged(page * blockCount..<count) { Array($0) } }
     for kind in [VectorKey.Kind.page, .pageStatistics] {
       try records.removeRange(VectorKey.range(list.id, kind, page..<1 << 46))
     }

@@ -34,8 +34,8 @@ struct VectorRecord: Equatable {
     version = UInt32(number(8..<12))
     stride = Int(number(12..<14))
     elementTag = String(decoding: bytes[Self.headerByteCount...], as: UTF8.self)
-    guard list > 0, list < 1 << 62, stride > 0, pages.map({ $0.type.bitWidth == 8 * stride }) ?? true
-    else { return nil }
+    guard list > 0, list < 1 << 62, stride > 0 else { return nil }
+    if let pages, pages.type.bitWidth != 8 * stride { return nil }
   }
 
   var encoded: [UInt8] {
