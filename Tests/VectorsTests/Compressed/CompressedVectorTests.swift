@@ -224,6 +224,47 @@ import Testing
     try database.close()
   }
 
+  /// Readers in other threads see what some commit left, whole, while pages fill up, are cut and are
+  /// compressed anew.
+  @Test func readersBesideAWriter() async throws {
+    let vector = try CompressedVector<UInt64>.open("v", in: database, options: smallPages)
+    vector.append(contentsOf: repeatElement(0, count: 700))
+    try vector.write()
+    let database = database
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for _ in 0..<2 {
+        group.addTask {
+          let mine = try CompressedVector<UInt64>.open("v", in: database)
+          var last: UInt64 = 0
+          while last < 150 {
+            let reader = try mine.reader(cacheByteCount: 0)
+            let numbers = Set(try reader.elements())
+            try require(numbers.count == 1, "a mixture of commits: \(numbers)")
+            let number = numbers.first ?? 0
+            try require(number >= last, "\(number) after \(last)")
+            try require(try reader.sum() == Int128(number) * Int128(reader.count), "the sum")
+            last = number
+          }
+        }
+      }
+      for number in 1...150 as ClosedRange<UInt64> {
+        try database.write { transaction in
+          let inside = vector.access(in: transaction)
+          let count = try inside.count
+          if number % 3 == 0 {
+            try inside.truncate(to: count / 2)
+            try inside.append(contentsOf: repeatElement(number, count: 300))
+          }
+          let all = try inside.count
+          try inside.update((0..<all).map { ($0, number) })
+        }
+      }
+      try await group.waitForAll()
+    }
+    try requireSound(database, "afterwards")
+    try database.close()
+  }
+
   /// Removing a vector leaves no page of it.
   @Test func removal() throws {
     let vector = try CompressedVector<UInt64>.open("v", in: database, options: smallPages)
