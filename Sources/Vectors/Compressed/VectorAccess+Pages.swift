@@ -176,7 +176,7 @@ extension VectorAccess {
 
   /// Writes over elements; in a transaction.
   ///
-  /// - Parameter writes: ascending, each within a block.
+  /// - Parameter writes: ascending, each of a whole block, or of all that the last one has.
   func overwrite(_ writes: [(offset: Int, bytes: [UInt8])]) throws(DatabaseError) {
     if pages != nil {
       for write in writes { try overwrite(write.bytes, at: write.offset) }
@@ -201,11 +201,9 @@ extension VectorAccess {
         try converting { () throws(PagerError) in try list.write(bytes, at: offset, chunks, nil) }
       }
     }
-    let room = UnsafeMutableRawBufferPointer.allocate(byteCount: pageByteCount, alignment: 64)
-    defer { room.deallocate() }
-    if bytes.count < pageByteCount { try decodePage(page, to: room, DecoderScratch()) }
-    UnsafeMutableRawBufferPointer(rebasing: room[offset...]).copyBytes(from: bytes)
-    try storePage(page, UnsafeRawBufferPointer(room))
+    try bytes.span.bytes.withUnsafeBytes { (bytes) throws(DatabaseError) in
+      try storePage(page, bytes)
+    }
   }
 
   /// The statistics of pages, one after the other.

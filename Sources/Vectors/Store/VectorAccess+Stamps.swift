@@ -111,7 +111,11 @@ extension VectorAccess {
       }
       record.truncate(to: max(0, start - block * blockCount), stride: stride)
       try restore(record, of: block, &folding)
-      if tail.count >= 4 << 20 { try append(&tail) }
+      if tail.count >= 4 << 20 {
+        // The last block may be part of a page from then on.
+        try folding.finish()
+        try append(&tail)
+      }
     }
     guard next == period.count else { throw damage("what the elements were") }
     try folding.finish()

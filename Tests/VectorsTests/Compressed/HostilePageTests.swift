@@ -120,6 +120,18 @@ import Testing
     try database.close()
   }
 
+  /// A page that could not be read is not taken for the one whose place it got.
+  @Test func placeOfADamagedPage() throws {
+    let page = try #require(try records.lookup(key(.page, 0)))
+    try records.insert(key(.page, 0), page + [0])
+    let reader = try vector.reader(cacheByteCount: 0)
+    for _ in 0..<2 {
+      #expect(try reader.element(at: 600) == 1800)
+      #expect(errorCode { _ = try reader.element(at: 88) } == .corrupted)
+    }
+    try database.close()
+  }
+
   /// Any bits of a page changed: numbers, or an error; never more numbers than a page has.
   @Test func flippedBits() throws {
     var random = SeededRandom(seed: runSeed)
