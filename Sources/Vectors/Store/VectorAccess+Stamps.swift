@@ -111,7 +111,7 @@ extension VectorAccess {
       }
       record.truncate(to: max(0, start - block * blockCount), stride: stride)
       try restore(record, of: block, &folding)
-      if tail.count >= 4 << 20 {
+      if tail.count >= 1 << 20 {
         // The last block may be part of a page from then on.
         try folding.finish()
         try append(&tail)
