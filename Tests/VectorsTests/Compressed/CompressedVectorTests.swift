@@ -226,52 +226,55 @@ import Testing
 
   /// Readers in other threads see what some commit left, whole, while pages fill up, are cut and are
   /// compressed anew.
-  @Test func readersBesideAWriter() async throws {
+  @Test func readersBesideAWriter() throws {
     let vector = try CompressedVector<UInt64>.open("v", in: database, options: smallPages)
     vector.append(contentsOf: repeatElement(0, count: 310))
     try vector.write()
+    let (writers, readers) = (TestThreads(), TestThreads())
     let database = database
-    try await withThrowingTaskGroup(of: Void.self) { group in
-      group.addTask {
-        // Pages and tail are counted at one instant.
-        let mine = try CompressedVector<UInt64>.open("v", in: database)
-        while try mine.element(at: 0) ?? 0 < 60 {
-          for _ in 0..<50 {
-            let count = try mine.count
-            try require(count == 310 || count == 810, "\(count) elements")
-          }
-        }
-      }
-      for _ in 0..<2 {
-        group.addTask {
-          let mine = try CompressedVector<UInt64>.open("v", in: database)
-          var last: UInt64 = 0
-          while last < 60 {
-            let reader = try mine.reader(cacheByteCount: 0)
-            let numbers = Set(try reader.elements())
-            try require(numbers.count == 1, "a mixture of commits: \(numbers)")
-            let number = numbers.first ?? 0
-            try require(number >= last, "\(number) after \(last)")
-            try require(try reader.sum() == Int128(number) * Int128(reader.count), "the sum")
-            last = number
-          }
-        }
-      }
-      for number in 1...60 as ClosedRange<UInt64> {
-        try database.write { transaction in
-          let inside = vector.access(in: transaction)
-          if number % 2 == 0 {
-            try inside.truncate(to: 10)
-            try inside.append(contentsOf: repeatElement(number, count: number % 4 == 0 ? 300 : 800))
-          }
-          let all = try inside.count
-          try inside.update((0..<all).map { ($0, number) })
-        }
-      }
-      try await group.waitForAll()
+    writers.start { try Self.write(database) }
+    readers.start {
+      // Pages and tail are counted at one instant.
+      let mine = try CompressedVector<UInt64>.open("v", in: database)
+      repeat {
+        let count = try mine.count
+        try require(count == 310 || count == 810, "\(count) elements")
+      } while !readers.mustEnd
     }
+    readers.start {
+      let mine = try CompressedVector<UInt64>.open("v", in: database)
+      var last: UInt64 = 0
+      repeat {
+        let reader = try mine.reader(cacheByteCount: 0)
+        let numbers = Set(try reader.elements())
+        try require(numbers.count == 1, "a mixture of commits: \(numbers)")
+        let number = numbers.first ?? 0
+        try require(number >= last, "\(number) after \(last)")
+        try require(try reader.sum() == Int128(number) * Int128(reader.count), "the sum")
+        last = number
+      } while !readers.mustEnd
+    }
+    let result = Result { try writers.wait() }
+    readers.end()
+    try readers.wait()
+    try result.get()
     try requireSound(database, "afterwards")
     try database.close()
+  }
+
+  /// Each commit makes all elements its number; every other one changes how many there are.
+  private static func write(_ database: Database) throws {
+    for number in 1...100 as ClosedRange<UInt64> {
+      try database.write { transaction in
+        let inside = try transaction.compressedVector("v", of: UInt64.self)
+        if number % 2 == 0 {
+          try inside.truncate(to: 10)
+          try inside.append(contentsOf: repeatElement(number, count: number % 4 == 0 ? 300 : 800))
+        }
+        let count = try inside.count
+        try inside.update((0..<count).map { ($0, number) })
+      }
+    }
   }
 
   /// Going back over more than is appended at once: the block that was cut is written before its page
