@@ -7,6 +7,8 @@ internal import Pager
 public enum VectorFormat: UInt8, Sendable {
   /// As they lie in memory.
   case raw = 1
+  /// In pages, compressed in the Pcodec format.
+  case compressed = 2
 }
 
 /// What the file says of a vector.
@@ -86,26 +88,26 @@ extension Database {
     }
   }
 
-  /// The list of the vector that is wanted, which is made if there is none.
+  /// The record of the vector that is wanted, which is made if there is none.
   ///
   /// - Parameter isForced: whether one that is of another kind is replaced.
   func openVector(
     _ name: String, _ wanted: VectorRecord, isForced: Bool
-  ) throws(DatabaseError) -> UInt64 {
-    if let known = try VectorCatalogue(access(to: .vectors)).find(name) {
-      var asked = wanted
-      asked.list = known.list
-      if known == asked { return known.list }
+  ) throws(DatabaseError) -> VectorRecord {
+    if let known = try VectorCatalogue(access(to: .vectors)).find(name),
+      known.mismatch(wanted) == nil
+    {
+      return known
     }
     return try changingVectors { (transaction) throws(DatabaseError) in
       try transaction.openVector(name, wanted, isForced: isForced)
     }
   }
 
-  func vectorAccess(_ list: UInt64, stride: Int, stampLimit: Int) -> VectorAccess {
+  func vectorAccess(_ record: VectorRecord, _ options: AccessOptions) -> VectorAccess {
     VectorAccess(
-      chunkList(list), chunks: access(to: .chunks), records: access(to: .vectorRecords),
-      stride: stride, stampLimit: stampLimit)
+      chunkList(record.list), chunks: access(to: .chunks), records: access(to: .vectorRecords),
+      record, options)
   }
 }
 
@@ -117,7 +119,7 @@ extension Transaction {
     var found: [VectorDescription] = []
     for (name, record) in try VectorCatalogue(access(to: .vectors)).all() {
       found.append(
-        try VectorDescription(name, record, vectorAccess(record.list, stride: record.stride)))
+        try VectorDescription(name, record, vectorAccess(record)))
     }
     return found
   }
@@ -143,7 +145,7 @@ extension Transaction {
   public func removeVector(_ name: String) throws(DatabaseError) -> Bool {
     let catalogue = VectorCatalogue(access(to: .vectors))
     guard let record = try catalogue.find(name) else { return false }
-    let vector = vectorAccess(record.list, stride: record.stride)
+    let vector = vectorAccess(record)
     try atOnce { () throws(DatabaseError) in
       try catalogue.remove(name)
       try vector.records.removeRange(VectorKey.all(record.list))
@@ -152,20 +154,22 @@ extension Transaction {
     return true
   }
 
-  func vectorAccess(_ list: UInt64, stride: Int, stampLimit: Int = 0) -> VectorAccess {
+  func vectorAccess(
+    _ record: VectorRecord, _ options: AccessOptions = AccessOptions()
+  ) -> VectorAccess {
     VectorAccess(
-      chunkList(list), chunks: access(to: .chunks), records: access(to: .vectorRecords),
-      stride: stride, stampLimit: stampLimit)
+      chunkList(record.list), chunks: access(to: .chunks), records: access(to: .vectorRecords),
+      record, options)
   }
 
   func openVector(
     _ name: String, _ wanted: VectorRecord, isForced: Bool
-  ) throws(DatabaseError) -> UInt64 {
+  ) throws(DatabaseError) -> VectorRecord {
     let catalogue = VectorCatalogue(access(to: .vectors))
     if let known = try catalogue.find(name) {
       do throws(DatabaseError) {
         try known.check(wanted, name)
-        return known.list
+        return known
       } catch {
         guard isForced else { throw error }
         try removeVector(name)
@@ -185,7 +189,7 @@ extension Transaction {
         try? list.remove(chunks)
         throw error.cause
       }
-      return list.id
+      return record
     }
   }
 
@@ -216,6 +220,6 @@ extension Snapshot {
   func vectorAccess(_ record: VectorRecord) throws(DatabaseError) -> VectorAccess {
     VectorAccess(
       chunkList(record.list), chunks: try access(to: .chunks),
-      records: try access(to: .vectorRecords), stride: record.stride, stampLimit: 0)
+      records: try access(to: .vectorRecords), record, AccessOptions())
   }
 }

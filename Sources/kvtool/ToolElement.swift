@@ -7,8 +7,13 @@ protocol ToolElement: VectorElement, LosslessStringConvertible {
   /// The element as a number, rounded; for histograms.
   var rounded: Double { get }
   /// What `stats` prints.
-  static func statistics(of reader: RawVectorReader<Self>) -> ElementStatistics
+  static func statistics<Reader: VectorReader<Self>>(
+    of reader: Reader
+  ) throws -> ElementStatistics
 }
+
+/// One that a compressed vector can have.
+protocol CompressibleToolElement: ToolElement where Stored: PcoNumber {}
 
 /// What is to be said of the elements of a vector; numbers as text, all digits.
 struct ElementStatistics {
@@ -19,10 +24,13 @@ struct ElementStatistics {
 }
 
 extension ToolElement where Self: VectorNumber {
-  static func statistics(of reader: RawVectorReader<Self>) -> ElementStatistics {
+  static func statistics<Reader: VectorReader<Self>>(
+    of reader: Reader
+  ) throws -> ElementStatistics {
     ElementStatistics(
-      least: reader.concurrentMin()?.description, greatest: reader.concurrentMax()?.description,
-      sum: reader.concurrentSum().description, mean: reader.concurrentMean())
+      least: try reader.concurrentMin()?.description,
+      greatest: try reader.concurrentMax()?.description,
+      sum: try reader.concurrentSum().description, mean: try reader.concurrentMean())
   }
 }
 
@@ -31,8 +39,10 @@ extension Bool: ToolElement {
 
   var rounded: Double { self ? 1 : 0 }
 
-  static func statistics(of reader: RawVectorReader<Bool>) -> ElementStatistics {
-    let (count, trueCount) = (reader.presentCount(), reader.count { $0 })
+  static func statistics<Reader: VectorReader<Bool>>(
+    of reader: Reader
+  ) throws -> ElementStatistics {
+    let (count, trueCount) = (try reader.presentCount(), try reader.count(in: nil) { $0 })
     return ElementStatistics(
       least: count == 0 ? nil : "\(trueCount == count)",
       greatest: count == 0 ? nil : "\(trueCount > 0)",
@@ -40,20 +50,20 @@ extension Bool: ToolElement {
   }
 }
 
-extension UInt8: ToolElement {}
-extension UInt16: ToolElement {}
-extension UInt32: ToolElement {}
-extension UInt64: ToolElement {}
+extension UInt8: CompressibleToolElement {}
+extension UInt16: CompressibleToolElement {}
+extension UInt32: CompressibleToolElement {}
+extension UInt64: CompressibleToolElement {}
 extension UInt128: ToolElement {}
-extension Int8: ToolElement {}
-extension Int16: ToolElement {}
-extension Int32: ToolElement {}
-extension Int64: ToolElement {}
+extension Int8: CompressibleToolElement {}
+extension Int16: CompressibleToolElement {}
+extension Int32: CompressibleToolElement {}
+extension Int64: CompressibleToolElement {}
 extension Int128: ToolElement {}
-extension Float: ToolElement {}
-extension Double: ToolElement {}
+extension Float: CompressibleToolElement {}
+extension Double: CompressibleToolElement {}
 #if !(os(macOS) && arch(x86_64))
-  extension Float16: ToolElement {}
+  extension Float16: CompressibleToolElement {}
 #endif
 
 /// The types of elements by the tags that the file has for them.

@@ -11,8 +11,18 @@ import Vectors
 @Suite struct VectorCrashTests {
   @Test(arguments: [Database.Durability.sync, .flush, .none])
   func vectorsAreAtCommits(durability: Database.Durability) throws {
+    try run(durability, isCompressed: false)
+  }
+
+  @Test(arguments: [Database.Durability.sync, .flush, .none])
+  func compressedVectorsAreAtCommits(durability: Database.Durability) throws {
+    try run(durability, isCompressed: true)
+  }
+
+  private func run(_ durability: Database.Durability, isCompressed: Bool) throws {
     let seed = CrashTests.firstSeed
-    var workload = try VectorWorkload(seed: seed, durability: durability)
+    var workload = try VectorWorkload(
+      seed: seed, durability: durability, isCompressed: isCompressed)
     try workload.run(40)
     let problems = workload.problems(imageCount: CrashTests.isLong ? 600 : 40)
     #expect(problems.isEmpty, "\(problems.joined(separator: "\n"))")
@@ -27,8 +37,11 @@ private struct VectorContent: Equatable {
 
   init() {}
 
-  init(_ vector: RawVector<UInt32>) throws {
-    elements = Array(try vector.reader())
+  init(_ vector: BufferedVector<UInt32>) throws {
+    if let raw = vector as? RawVector { elements = Array(try raw.reader()) }
+    if let compressed = vector as? CompressedVector {
+      elements = try compressed.reader().elements()
+    }
     holes = try vector.holes
     stamps = try vector.stamps
   }
@@ -48,25 +61,34 @@ private struct VectorContent: Equatable {
 private struct VectorWorkload {
   private let seed: UInt64
   private let durability: Database.Durability
+  private let isCompressed: Bool
   private let storage: RecordingStorage
   private var history = CrashHistory(VectorContent().digest)
   private var random: CrashRandom
   /// What was there at each stamp.
   private var stamped: [UInt64: VectorContent] = [:]
 
-  init(seed: UInt64, durability: Database.Durability) throws {
+  init(seed: UInt64, durability: Database.Durability, isCompressed: Bool) throws {
     self.seed = seed
     self.durability = durability
+    self.isCompressed = isCompressed
     storage = try RecordingStorage()
     random = CrashRandom(seed: seed)
   }
 
   private var options: Database.Options { LogImage.options(durability) }
 
+  private func open(_ database: Database) throws -> BufferedVector<UInt32> {
+    guard isCompressed else { return try RawVector.open("v", in: database, stampLimit: 3) }
+    return try CompressedVector.open(
+      "v", in: database, stampLimit: 3,
+      options: CompressionOptions(level: 1, pageElementCount: 1024))
+  }
+
   mutating func run(_ count: Int) throws {
     let database = try Database.open(
       storage: storage, options: options, hasBackgroundThreads: false)
-    let vector = try RawVector<UInt32>.open("v", in: database, stampLimit: 3)
+    let vector = try open(database)
     note(.change(durability), VectorContent(), start: 0)
     for number in 0..<count {
       try buffer(vector)
@@ -99,7 +121,7 @@ private struct VectorWorkload {
     history.note(kind, content.digest, start: start, end: storage.recorder.eventCount)
   }
 
-  private mutating func buffer(_ vector: RawVector<UInt32>) throws {
+  private mutating func buffer(_ vector: BufferedVector<UInt32>) throws {
     for _ in 0..<random.below(4) {
       let count = try vector.count
       switch random.below(5) {
@@ -144,7 +166,7 @@ private struct VectorWorkload {
     let database = try Database.open(
       storage: storage, options: options, hasBackgroundThreads: false)
     defer { database.abandon() }
-    let vector = try RawVector<UInt32>.open("v", in: database, stampLimit: 3)
+    let vector = try open(database)
     let content = try VectorContent(vector)
     try require(
       allowed.contains { history.digests[$0] == content.digest },

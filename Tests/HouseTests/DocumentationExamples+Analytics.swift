@@ -39,7 +39,7 @@ extension DocumentationExamples {
 
   @Test func partsAreMapped() throws {
     let reader = try reader((0..<200_000).map { UInt32($0) })
-    let sums = reader.mapConcurrently { part in reader.sum(in: part) }
+    let sums = reader.mapConcurrently { reader, part in reader.sum(in: part) }
     let sum = sums.reduce(0, +)
     #expect(sum == 19_999_900_000)
   }

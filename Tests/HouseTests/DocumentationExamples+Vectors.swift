@@ -100,4 +100,25 @@ extension DocumentationExamples {
     let age = try ages.element(at: UserID(rawValue: 1))
     #expect(try age == 46 && ages.endIndex?.rawValue == 2)
   }
+
+  @Test func vectorIsCompressed() throws {
+    let database = try open()
+    let times = try CompressedVector<UInt64>.open("times", in: database)
+    times.append(contentsOf: (0..<100_000).map { 1_700_000_000 + 60 * $0 })
+    try times.write()
+    let reader = try times.reader()
+    let last = try reader.element(at: 99_999)
+    let matches = try reader.indices(where: 1_700_000_060...1_700_000_180)
+    assert(last == 1_705_999_940 && matches == [1, 2, 3])
+  }
+
+  @Test func compressedVectorIsRead() throws {
+    let database = try open()
+    let prices = try CompressedVector<Double>.open("prices", in: database)
+    prices.append(contentsOf: [1.5, 2.5, 3])
+    try prices.write()
+    let reader = try prices.reader()
+    let (sum, greatest) = (try reader.sum(), try reader.max())
+    assert(sum == 7 && greatest == 3)
+  }
 }

@@ -64,11 +64,58 @@ extension FormatTests {
         == document.constant("format", of: section))
     let tag = try #require(document.sections[section]?["element tag"]?.offset)
     #expect(String(decoding: record[tag...], as: UTF8.self) == "u16")
-    document.expectZeros(section, in: record)
+    #expect(try document.number("pages", of: section, in: record) == 0)
     let list = try document.number("list number", of: section, in: record)
     let bytes = try database.chunkList(UInt64(list)).read(0..<4, database.access(to: .chunks))
     #expect(bytes == [0, 0, 1, 0])
     return list
+  }
+
+  /// Pages are those of chunks that the codec reads when they get a header.
+  @Test func compressedVectors() throws {
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let path = folder.appending(path: "compressed.btreekv").path
+    let database = try Database.open(path)
+    let options = CompressionOptions(pageElementCount: 512)
+    let vector = try CompressedVector<Float>.open("v", in: database, options: options)
+    let numbers = (0..<1100).map { $0 == 700 ? .nan : Float($0) / 4 - 3 }
+    vector.append(contentsOf: numbers)
+    try vector.write()
+    let record = try #require(try entries(of: 6, in: database).first?.value)
+    #expect(try document.number("format", of: "vector record", in: record) == 2)
+    let pages = try document.number("pages", of: "vector record", in: record)
+    #expect(pages == 1 * 16 + 5)
+    let list = UInt64(try document.number("list number", of: "vector record", in: record))
+    let tail = try database.chunkList(list).read(0..<304, database.access(to: .chunks))
+    #expect(tail == numbers[1024...].flatMap { withUnsafeBytes(of: $0.bitPattern) { Array($0) } })
+
+    let entries = try entries(of: 7, in: database)
+    let kinds = try entries.map { try bigEndian("record kind", of: "vector key", in: $0.key) }
+    #expect(kinds == [6, 6, 7, 7])
+    let places = try entries.map { try bigEndian("first number", of: "vector key", in: $0.key) }
+    #expect(places == [0, 1, 0, 1])
+    for page in 0..<2 {
+      let expected = numbers[page * 512..<(page + 1) * 512]
+      let bytes = entries[2 + page].value
+      #expect(bytes[0] == 4)
+      let header: [UInt8] = Array("pco!".utf8) + [3, 0, 0, 4, 1, 5, 0xFF, 0x01, 0]
+      let found: [Float] = try Pco.decompress(header + bytes[1...] + [0])
+      #expect(found.map(\.bitPattern) == expected.map(\.bitPattern))
+      let statistics = entries[page].value
+      let (section, present) = ("page statistics", expected.filter { !$0.isNaN })
+      let least = try document.number("least", of: section, in: statistics)
+      let greatest = try document.number("greatest", of: section, in: statistics)
+      #expect(present.min().map { Int($0.bitPattern) } == least)
+      #expect(present.max().map { Int($0.bitPattern) } == greatest)
+      let notNumbers = try document.number("not numbers", of: section, in: statistics)
+      #expect(notNumbers == 512 - present.count)
+      let offset = try #require(document.sections[section]?["sum"]?.offset)
+      let sum = statistics[offset..<offset + 8].reversed().reduce(0) { $0 << 8 | UInt64($1) }
+      #expect(sum == expected.reduce(0.0) { $0 + Double($1) }.bitPattern)
+      #expect(statistics[offset + 8..<offset + 16].allSatisfy { $0 == 0 })
+      #expect(statistics.count == 36)
+    }
+    try database.close()
   }
 
   /// The entries of a tree of the library's own.

@@ -50,10 +50,11 @@ import Testing
         "live blocks", "payload checksum", "checksum",
       ],
       "vector record": [
-        "list number", "version", "element size", "format", "element tag",
+        "list number", "version", "element size", "format", "pages", "element tag",
       ],
       "vector key": ["vector", "record kind", "first number", "second number"],
       "stamp": ["stamp", "element count"],
+      "page statistics": ["least", "greatest", "sum", "not numbers"],
       "record": ["checksum", "body length", "durable lag", "body"],
       "record body": ["kind", "flags", "key length", "value length", "key", "value"],
     ]

@@ -61,6 +61,32 @@ import Vectors
     try tool.expect(["vector", "flags", "head", "2"], status: 0, output: "0\ttrue\n1\tfalse\n")
   }
 
+  @Test func compressedVectorsAreShownAndFilled() throws {
+    let tool = try fixture()
+    let numbers = (0..<40_000).map { 3 * $0 }
+    let lines = "n\n" + numbers.map { "\($0)\n" }.joined() + "\n"
+    func load(_ text: String, _ arguments: String...) throws -> Int32 {
+      try runTool(
+        "kvtool", [tool.path, "vector"] + arguments, input: Data(text.utf8)
+      ).status
+    }
+    #expect(try load(lines, "n", "import", "--type", "u32", "--compressed") == 0)
+    #expect(try tool.run(["vectors", "--json"]).output.contains("\"format\":\"compressed\""))
+    try tool.expect(
+      ["vector", "n", "tail", "2"], status: 0, output: "39999\t119997\n40000\t\n")
+    try tool.expect(["vector", "n", "verify"], status: 0, output: "sound: 40001 elements\n")
+    let text = try tool.run(["vector", "n", "stats"]).output
+    #expect(text.contains("max       119997\nsum       \(numbers.reduce(0, +))\n"), "\(text)")
+    #expect(try tool.run(["vector", "n", "export"]).output == lines)
+    // The vector's own format counts later.
+    #expect(try load("n\n7\n", "n", "import", "--replace") == 0)
+    try tool.expect(["vector", "n", "head"], status: 0, output: "0\t7\n")
+    #expect(try tool.run(["vectors", "--json"]).output.contains("\"format\":\"compressed\""))
+    // Such elements have no compressed form, and a raw vector stays one.
+    #expect(try load("x\ntrue\n", "x", "import", "--type", "bool", "--compressed") == 3)
+    #expect(try load("heights\n1\n", "heights", "import", "--compressed") == 3)
+  }
+
   @Test func statisticsAreTold() throws {
     let tool = try fixture()
     let text = try tool.run(["vector", "heights", "stats"]).output

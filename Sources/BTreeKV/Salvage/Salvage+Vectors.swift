@@ -11,6 +11,8 @@ extension Salvage {
 
     /// The size of an element in bytes.
     var stride: Int { Swift.max(1, Int(record[12]) | Int(record[13]) << 8) }
+    /// Whether its elements are pages among the records, and only those behind them in the list.
+    var isCompressed: Bool { record[14] == 2 }
   }
 
   /// The list of a vector in the new file.
@@ -39,10 +41,16 @@ extension Salvage {
 
   /// Gives the lists that were restored their names and records.
   ///
-  /// Where elements are missing, changes, holes and stamps may speak of these: they are left out.
+  /// Where elements are missing, changes, holes and stamps may speak of these: they are left out. Of
+  /// compressed vectors that leaves the pages in front of the first one that is missing.
   func restore(
     _ vectors: [UInt64: FoundVector], as lists: [UInt64: RestoredList]
   ) throws(DatabaseError) {
+    let pages = try foundPages()
+    var lists = lists
+    for (id, found) in pages where found.count > 0 && vectors[id] != nil && lists[id] == nil {
+      lists[id] = RestoredList(list: try store.makeList(), isWhole: false)
+    }
     for (id, vector) in vectors.sorted(by: { $0.key < $1.key }) {
       guard let restored = lists[id] else {
         report.lose("all elements of the vector \"\(vector.name)\" are missing")
@@ -50,28 +58,90 @@ extension Salvage {
       }
       let number = withUnsafeBytes(of: restored.list.id.littleEndian) { Array($0) }
       try insert(Array(vector.name.utf8), number + vector.record[8...], .vectors)
-      guard !(restored.isWhole && !isChunkTreeTorn) else { continue }
+      let hasAllPages = hasAllPages(vector, pages[id])
+      guard !(isWhole(restored) && hasAllPages) else { continue }
       report.lose(
         "elements of the vector \"\(vector.name)\" may be missing, and with them its unfolded changes, "
           + "holes and stamps")
       let chunks = store.chunks
       try converting { () throws(PagerError) in
-        let count = try restored.list.salvagedByteCount(chunks)
+        let count = try hasAllPages ? restored.list.salvagedByteCount(chunks) : 0
         try restored.list.truncate(
           to: count - count % vector.stride, thenAppend: nil, chunks, nil)
       }
     }
     try store.forEachEntry(of: .vectorRecords) { (key, value) throws(DatabaseError) in
       let id = key.count < 9 ? 0 : key.withUnsafeBytes { ChunkKey.list($0) }
-      guard vectors[id] != nil, let restored = lists[id] else {
+      guard let vector = vectors[id], let restored = lists[id] else {
         return report.lose("a record that belongs to no vector was left out")
       }
-      guard restored.isWhole, !isChunkTreeTorn else { return }
+      guard
+        isPage(key)
+          ? pageNumber(key) < pages[id]?.count ?? 0
+          : isWhole(restored) && hasAllPages(vector, pages[id])
+            && !(isRecordTreeTorn && isOfStamp(key))
+      else { return }
       let number = withUnsafeBytes(of: restored.list.id.bigEndian) { Array($0) }
       try insert(number + key[8...], value, .vectorRecords)
     }
     try store.drop(.vectors)
     try store.drop(.vectorRecords)
+  }
+
+  private func isWhole(_ restored: RestoredList) -> Bool { restored.isWhole && !isChunkTreeTorn }
+
+  // MARK: Compressed vectors
+
+  // A page is two records, of the kinds 6 and 7 (docs/FILE-FORMAT.md): a key's byte behind the list's
+  // number is the kind, and the page's number follows.
+
+  /// The pages of a compressed vector that were found.
+  private struct FoundPages {
+    /// How many there are in front of the first that is missing.
+    var count = 0
+    /// How many of these have a record of the first kind.
+    var statisticsCount = 0
+    /// Whether there are some behind one that is missing.
+    var hasGap = false
+  }
+
+  private func isPage(_ key: [UInt8]) -> Bool { key.count == 17 && (6...7).contains(key[8]) }
+  private func isOfStamp(_ key: [UInt8]) -> Bool { (3...5).contains(key[8]) }
+
+  private func pageNumber(_ key: [UInt8]) -> Int {
+    Int(
+      truncatingIfNeeded: key.withUnsafeBytes {
+        UInt64(bigEndian: $0.loadUnaligned(fromByteOffset: 9, as: UInt64.self))
+      } & UInt64(Int.max))
+  }
+
+  /// The pages of compressed vectors, by the numbers of their lists.
+  private func foundPages() throws(DatabaseError) -> [UInt64: FoundPages] {
+    var found: [UInt64: FoundPages] = [:]
+    try store.forEachEntry(of: .vectorRecords) { (key, _) throws(DatabaseError) in
+      guard isPage(key) else { return }
+      let number = pageNumber(key)
+      let id = key.withUnsafeBytes { ChunkKey.list($0) }
+      var pages = found[id] ?? FoundPages()
+      // All of the first kind come in front of those of the second.
+      if key[8] == 6, number == pages.statisticsCount {
+        pages.statisticsCount += 1
+      } else if key[8] == 7, number == pages.count, number < pages.statisticsCount {
+        pages.count += 1
+      } else {
+        pages.hasGap = true
+      }
+      found[id] = pages
+    }
+    return found
+  }
+
+  /// Whether no page is missing, as far as that is known: so what is in the list belongs behind them.
+  private func hasAllPages(_ vector: FoundVector, _ pages: FoundPages?) -> Bool {
+    guard vector.isCompressed else { return true }
+    guard !isRecordTreeTorn else { return false }
+    guard let pages else { return true }
+    return !pages.hasGap && pages.count == pages.statisticsCount
   }
 
   private func insert(

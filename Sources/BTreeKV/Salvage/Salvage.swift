@@ -10,6 +10,8 @@ final class Salvage {
   private var reached = PageSet()
   /// Whether pages of the tree of chunks could not be reached.
   private(set) var isChunkTreeTorn = false
+  /// Whether parts of the tree of the vectors' records are missing.
+  private(set) var isRecordTreeTorn = false
   /// Whether pages of the tree of entries could not be reached.
   private(set) var isEntryTreeTorn = false
   /// The lists that are entry stores, with their names if they are known.
@@ -117,6 +119,7 @@ final class Salvage {
       lost.add(lower, upper)
       if tree == .chunks { isChunkTreeTorn = true }
       if tree == .entries { isEntryTreeTorn = true }
+      if tree == .vectorRecords { isRecordTreeTorn = true }
       return 0
     }
     report.reachedPageCount += 1

@@ -37,44 +37,45 @@ func inThreads<Result: Sendable>(
 /// How many threads there are to be when nobody says.
 @usableFromInline var usualThreadCount: Int { SystemCalls.processorCount }
 
+/// A reader that other threads only ask for copies.
+@usableFromInline struct SharedReader<Reader: VectorReader>: @unchecked Sendable {
+  @usableFromInline let reader: Reader
+
+  @usableFromInline init(reader: Reader) { self.reader = reader }
+}
+
 extension VectorReader {
   /// Makes something of each part of a range, in several threads at once.
   ///
   /// ```swift
-  /// let sums = reader.mapConcurrently { part in reader.sum(in: part) }
+  /// let sums = reader.mapConcurrently { reader, part in reader.sum(in: part) }
   /// let sum = sums.reduce(0, +)
   /// ```
   ///
   /// - Parameters:
   ///   - range: of which elements.
   ///   - threadCount: with the caller's; nil means as many as there are processors.
-  ///   - body: gets a part of the range.
+  ///   - body: gets a reader of the same elements, for its thread, and a part of the range.
   /// - Returns: what it returned, in the order of the parts.
+  /// - Throws: what `body` throws, of the first part of which it does; or as the kind of vector says.
   @inlinable public func mapConcurrently<Result: Sendable>(
     in range: Range<Int>? = nil, threadCount: Int? = nil,
-    _ body: @Sendable (Range<Int>) -> Result
-  ) -> [Result] {
+    _ body: @Sendable (Self, Range<Int>) throws(ReadError) -> Result
+  ) throws(ReadError) -> [Result] {
     let range = checked(range)
     guard !range.isEmpty else { return [] }
+    let shared = SharedReader(reader: self)
     let first = range.lowerBound / analysisBlockCount
     let blockCount = (range.upperBound - 1) / analysisBlockCount + 1 - first
     let partCount = Swift.min(blockCount, Swift.max(1, threadCount ?? usualThreadCount))
-    return inThreads(partCount) { part in
+    let results = inThreads(partCount) { part -> Swift.Result<Result, ReadError> in
       let start = (first + blockCount * part / partCount) * analysisBlockCount
       let end = (first + blockCount * (part + 1) / partCount) * analysisBlockCount
-      return body(Swift.max(start, range.lowerBound)..<Swift.min(end, range.upperBound))
-    }
-  }
-
-  /// The same with a closure that throws what reading throws.
-  @inlinable func mapThrowing<Result: Sendable>(
-    in range: Range<Int>?, _ threadCount: Int?,
-    _ body: @Sendable (Range<Int>) throws(ReadError) -> Result
-  ) throws(ReadError) -> [Result] {
-    let results = mapConcurrently(in: range, threadCount: threadCount) {
-      part -> Swift.Result<Result, ReadError> in
       do throws(ReadError) {
-        return .success(try body(part))
+        return .success(
+          try body(
+            shared.reader.copy(),
+            Swift.max(start, range.lowerBound)..<Swift.min(end, range.upperBound)))
       } catch {
         return .failure(error)
       }
@@ -100,8 +101,9 @@ extension VectorReader {
     _ initial: Result, in range: Range<Int>? = nil, threadCount: Int? = nil,
     _ body: @Sendable (Result, Element) -> Result, combining combine: (Result, Result) -> Result
   ) throws(ReadError) -> Result {
-    try mapThrowing(in: range, threadCount) { (part) throws(ReadError) in
-      try fold(initial, in: part, body)
+    try mapConcurrently(in: range, threadCount: threadCount) {
+      (reader, part) throws(ReadError) in
+      try reader.fold(initial, in: part, body)
     }.reduce(initial, combine)
   }
 
@@ -116,8 +118,9 @@ extension VectorReader {
     in range: Range<Int>? = nil, threadCount: Int? = nil,
     where isCounted: @Sendable (Element) -> Bool
   ) throws(ReadError) -> Int {
-    try mapThrowing(in: range, threadCount) { (part) throws(ReadError) in
-      try count(in: part, where: isCounted)
+    try mapConcurrently(in: range, threadCount: threadCount) {
+      (reader, part) throws(ReadError) in
+      try reader.count(in: part, where: isCounted)
     }.reduce(0, +)
   }
 }
@@ -132,10 +135,11 @@ extension VectorReader where Element: VectorNumber {
   @inlinable public func concurrentSum(
     in range: Range<Int>? = nil, threadCount: Int? = nil
   ) throws(ReadError) -> Element.Accumulator.Sum {
-    let sums = try mapThrowing(in: range, threadCount) { (part) throws(ReadError) in
+    let sums = try mapConcurrently(in: range, threadCount: threadCount) {
+      (reader, part) throws(ReadError) in
       var sums: [Element.Accumulator.Sum] = []
-      try forEachBlock(of: part) { (block) throws(ReadError) in
-        sums.append(try blockSum(block))
+      try reader.forEachBlock(of: part) { (block) throws(ReadError) in
+        sums.append(try reader.blockSum(block))
       }
       return sums
     }
@@ -165,8 +169,9 @@ extension VectorReader where Element: VectorNumber {
   @inlinable public func concurrentMin(
     in range: Range<Int>? = nil, threadCount: Int? = nil
   ) throws(ReadError) -> Element? {
-    try mapThrowing(in: range, threadCount) { (part) throws(ReadError) in
-      try self.min(in: part)
+    try mapConcurrently(in: range, threadCount: threadCount) {
+      (reader, part) throws(ReadError) in
+      try reader.min(in: part)
     }.compactMap { $0 }.min()
   }
 
@@ -179,8 +184,9 @@ extension VectorReader where Element: VectorNumber {
   @inlinable public func concurrentMax(
     in range: Range<Int>? = nil, threadCount: Int? = nil
   ) throws(ReadError) -> Element? {
-    try mapThrowing(in: range, threadCount) { (part) throws(ReadError) in
-      try self.max(in: part)
+    try mapConcurrently(in: range, threadCount: threadCount) {
+      (reader, part) throws(ReadError) in
+      try reader.max(in: part)
     }.compactMap { $0 }.max()
   }
 
@@ -194,8 +200,9 @@ extension VectorReader where Element: VectorNumber {
   @inlinable public func concurrentIndices<Bounds: RangeExpression<Element> & Sendable>(
     where bounds: Bounds, in range: Range<Int>? = nil, threadCount: Int? = nil
   ) throws(ReadError) -> [Int] {
-    try mapThrowing(in: range, threadCount) { (part) throws(ReadError) in
-      try indices(where: bounds, in: part)
+    try mapConcurrently(in: range, threadCount: threadCount) {
+      (reader, part) throws(ReadError) in
+      try reader.indices(where: bounds, in: part)
     }.flatMap { $0 }
   }
 }

@@ -1,11 +1,11 @@
-internal import BTreeKV
+public import BTreeKV
 
 /// The elements of a vector at one instant, to be read in runs of memory; what all analytics are
 /// written over.
 ///
 /// Ranges are of indices in the vector. Where none is given, all elements are meant; one that does
 /// not lie in the vector is a programmer's error and traps.
-public protocol VectorReader<Element>: Sendable {
+public protocol VectorReader<Element>: SendableMetatype {
   /// The type of the elements.
   associatedtype Element: VectorElement
   /// What reading may throw; `Never` where elements are memory.
@@ -13,6 +13,13 @@ public protocol VectorReader<Element>: Sendable {
 
   /// The number of elements, holes included.
   var count: Int { get }
+
+  /// A reader of the same elements, for another thread.
+  ///
+  /// It may be asked of any thread while this one is used.
+  ///
+  /// - Throws: as the kind of vector says.
+  func copy() throws(ReadError) -> Self
 
   /// The element at an index; at a hole, what was there before.
   ///
@@ -41,6 +48,9 @@ extension RawVectorReader: VectorReader {
   /// Nothing: the elements are memory.
   public typealias ReadError = Never
 
+  /// This one, which is for all threads.
+  @inlinable public func copy() -> RawVectorReader { self }
+
   /// The element at an index; at a hole, what was there before.
   ///
   /// - Parameter index: a valid index.
@@ -61,13 +71,55 @@ extension RawVectorReader: VectorReader {
   ///
   /// - Parameter range: of indices.
   /// - Complexity: O(range / 1,024 + holes), O(1) when the vector has no holes.
-  public func holes(in range: Range<Int>) -> [Int] {
-    guard !holeBlocks.isEmpty, !range.isEmpty else { return [] }
+  public func holes(in range: Range<Int>) -> [Int] { HoleBlock.holes(in: range, of: holeBlocks) }
+}
+
+extension CompressedVectorReader: VectorReader {
+  /// What decompressing a page throws.
+  public typealias ReadError = DatabaseError
+
+  /// A reader of the same elements, for another thread; no page is decompressed in it.
+  ///
+  /// It may be asked of any thread while this one is used.
+  public func copy() -> CompressedVectorReader { CompressedVectorReader(self) }
+
+  /// The element at an index; at a hole, what was there before.
+  ///
+  /// - Parameter index: below `count`.
+  /// - Throws: as `element(at:)`.
+  @inlinable public func value(at index: Int) throws(DatabaseError) -> Element {
+    guard index >= 0, index < count else { throw missing(index) }
+    let page = index >> countLog
+    return Element(stored: try self.page(page)[index - page << countLog])
+  }
+
+  /// Hands over elements in runs of memory, as `forEachSpan` does.
+  ///
+  /// - Parameters:
+  ///   - range: of which elements.
+  ///   - body: gets elements as they are stored, valid until it returns.
+  /// - Throws: as `element(at:)`.
+  public func readSpans(
+    in range: Range<Int>, _ body: (Span<Element.Stored>) -> Void
+  ) throws(DatabaseError) {
+    try forEachSpan(in: range, body)
+  }
+
+  /// The places of the holes in a range, ascending.
+  ///
+  /// - Parameter range: of indices.
+  /// - Complexity: O(range / 1,024 + holes), O(1) when the vector has no holes.
+  public func holes(in range: Range<Int>) -> [Int] { HoleBlock.holes(in: range, of: holeBlocks) }
+}
+
+extension HoleBlock {
+  /// The places of the holes in a range of elements, ascending.
+  fileprivate static func holes(in range: Range<Int>, of blocks: [Int: HoleBlock]) -> [Int] {
+    guard !blocks.isEmpty, !range.isEmpty else { return [] }
     var found: [Int] = []
-    for number in range.lowerBound / HoleBlock.count...(range.upperBound - 1) / HoleBlock.count {
-      for offset in holeBlocks[number]?.offsets ?? [] {
-        let index = number * HoleBlock.count + offset
-        if range.contains(index) { found.append(index) }
+    for number in range.lowerBound / count...(range.upperBound - 1) / count {
+      for offset in blocks[number]?.offsets ?? [] where range.contains(number * count + offset) {
+        found.append(number * count + offset)
       }
     }
     return found

@@ -9,12 +9,12 @@ public enum TableFormat: String, CaseIterable, Sendable {
 }
 
 /// A vector as a column of a table to be written.
-public struct ColumnSource: Sendable {
+public struct ColumnSource {
   /// What the column is called.
   public let name: String
   let count: Int
   /// The text of an element; nil at a hole.
-  let texts: @Sendable (Range<Int>) throws -> [String?]
+  let texts: (Range<Int>) throws -> [String?]
 
   /// The column of a vector.
   ///
@@ -39,7 +39,7 @@ public struct ColumnSource: Sendable {
 /// let writer = TableWriter(.csv, [ColumnSource("height", reader)])
 /// try writer.write { piece in text += piece }
 /// ```
-public struct TableWriter: Sendable {
+public struct TableWriter {
   private let format: TableFormat
   private let columns: [ColumnSource]
   /// How many rows are made at once.

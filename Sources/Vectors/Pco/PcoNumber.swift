@@ -54,7 +54,7 @@ public enum PcoNumberType: UInt8, Sendable, CaseIterable {
 /// 64 bits.
 ///
 /// The codec works on the memory of the numbers, so no other type can conform usefully.
-public protocol PcoNumber: BitwiseCopyable, Sendable {
+public protocol PcoNumber: BitwiseCopyable, Comparable, Sendable {
   /// The type's code in the format.
   static var pcoNumberType: PcoNumberType { get }
 }
@@ -97,6 +97,28 @@ extension Int32: PcoNumber {
 extension Int64: PcoNumber {
   /// The type's code in the format.
   public static var pcoNumberType: PcoNumberType { .int64 }
+}
+
+extension UInt: PcoNumber {
+  /// The code of the type that is as wide.
+  public static var pcoNumberType: PcoNumberType {
+    #if _pointerBitWidth(_64)
+      .uint64
+    #else
+      .uint32
+    #endif
+  }
+}
+
+extension Int: PcoNumber {
+  /// The code of the type that is as wide.
+  public static var pcoNumberType: PcoNumberType {
+    #if _pointerBitWidth(_64)
+      .int64
+    #else
+      .int32
+    #endif
+  }
 }
 
 extension Float: PcoNumber {

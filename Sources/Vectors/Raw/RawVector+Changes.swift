@@ -3,7 +3,7 @@ internal import Pager
 
 // Reading and changing with what is buffered.
 
-extension RawVector {
+extension BufferedVector {
   /// Appends an element.
   ///
   /// - Parameter element: any.
@@ -63,7 +63,7 @@ extension RawVector {
 
   /// The element at an index, or nil when there is a hole.
   ///
-  /// For many elements, take a `reader()`.
+  /// For many elements, take a reader.
   ///
   /// - Parameter index: below `count`.
   /// - Throws: `.invalidArgument`, or as `count`.
@@ -196,7 +196,7 @@ extension RawVector {
 
 // MARK: Stamps
 
-extension RawVector {
+extension BufferedVector {
   /// The last stamp, or nil when there is none.
   ///
   /// - Throws: as `count`.

@@ -27,9 +27,7 @@ public struct RawVectorReader<Element: VectorElement>: @unchecked Sendable {
 
   init(_ vector: VectorAccess, _ reading: ChunkReading) throws(DatabaseError) {
     let (reader, chunks) = try vector.list.readerAndView(vector.chunks, reading)
-    let records = try chunks.sibling(.vectorRecords)
-    let kept = VectorAccess(
-      vector.list, chunks: chunks, records: records, stride: vector.stride, stampLimit: 0)
+    let kept = try vector.at(chunks)
     owner = reader
     elements = UnsafeBufferPointer(
       start: reader.bytes.baseAddress?.assumingMemoryBound(to: Element.Stored.self),

@@ -1,15 +1,15 @@
 public import BTreeKV
 internal import Pager
 
-/// A raw vector at a snapshot's instant, or as a transaction sees it.
-public protocol ReadableRawVector<Element>: ~Copyable, ~Escapable {
+/// A vector at a snapshot's instant, or as a transaction sees it.
+public protocol ReadableVector<Element>: ~Copyable, ~Escapable {
   /// The type of the elements.
   associatedtype Element: VectorElement
   /// How the handle reaches the vector; for the library's own use.
   var access: VectorAccess { get }
 }
 
-extension ReadableRawVector where Self: ~Copyable & ~Escapable {
+extension ReadableVector where Self: ~Copyable & ~Escapable {
   /// The number of elements, holes included.
   ///
   /// - Throws: `.notFound` when the vector was removed, `.corrupted`, `.inputOutput`, `.closed`,
@@ -28,11 +28,11 @@ extension ReadableRawVector where Self: ~Copyable & ~Escapable {
 
   /// The element at an index, or nil when there is a hole.
   ///
-  /// For many elements, take a `reader()`.
+  /// For many elements, take a reader.
   ///
   /// - Parameter index: below `count`.
   /// - Throws: `.invalidArgument`, or as `count`.
-  /// - Complexity: O(log n) page visits.
+  /// - Complexity: O(log n) page visits; a page of a compressed vector is decompressed.
   public func element(at index: Int) throws(DatabaseError) -> Element? {
     try access.element(at: index, as: Element.self)
   }
@@ -59,7 +59,12 @@ extension ReadableRawVector where Self: ~Copyable & ~Escapable {
   public var stamps: [UInt64] {
     get throws(DatabaseError) { try access.stamps().map(\.stamp) }
   }
+}
 
+/// A raw vector at a snapshot's instant, or as a transaction sees it.
+public protocol ReadableRawVector<Element>: ReadableVector, ~Copyable, ~Escapable {}
+
+extension ReadableRawVector where Self: ~Copyable & ~Escapable {
   /// The elements that are there now, to be read in place for as long as this is held.
   ///
   /// - Throws: as `count`.
@@ -107,13 +112,16 @@ extension VectorAccess {
     }
   }
 
-  /// Appends elements that lie side by side, in one copy.
+  /// Appends elements that lie side by side, in one copy; to a compressed vector in a transaction.
   ///
   /// - Returns: how many elements were there before.
   @usableFromInline
   func append(
     _ bytes: UnsafeRawBufferPointer, _ durability: Database.Durability?
   ) throws(DatabaseError) -> Int {
+    if pages != nil {
+      return try atOnce { () throws(DatabaseError) in try appendPaged(bytes) }
+    }
     let (list, chunks) = (list, chunks)
     return try converting { () throws(PagerError) in
       try list.append(bytes, chunks, durability)

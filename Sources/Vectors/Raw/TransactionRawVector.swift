@@ -13,13 +13,20 @@ internal import Pager
 ///   try transaction.insert("last", "181")
 /// }
 /// ```
-public struct TransactionRawVector<Element: VectorElement>: ~Escapable, ReadableRawVector {
+public struct TransactionRawVector<Element: VectorElement>: ~Escapable, ReadableRawVector,
+  WritableVector
+{
   /// How the handle reaches the vector.
   public let access: VectorAccess
 
   @_lifetime(immortal)
   init(_ access: VectorAccess) { self.access = access }
+}
 
+/// A vector that a transaction can change.
+public protocol WritableVector<Element>: ReadableVector, ~Copyable, ~Escapable {}
+
+extension WritableVector where Self: ~Copyable & ~Escapable {
   /// Appends an element.
   ///
   /// - Parameter element: any.
@@ -138,7 +145,7 @@ public struct TransactionRawVector<Element: VectorElement>: ~Escapable, Readable
   /// elements side by side.
   ///
   /// - Throws: as `append`.
-  /// - Complexity: O(chunks of 64 KiB that have changes).
+  /// - Complexity: O(chunks of 64 KiB, or compressed pages, that have changes).
   public func fold() throws(DatabaseError) {
     let access = access
     try access.atOnce { () throws(DatabaseError) in try access.fold() }
@@ -216,8 +223,8 @@ extension Transaction {
     _ name: String, of type: Element.Type, version: UInt32 = 0, stampLimit: Int = 16
   ) throws(DatabaseError) -> TransactionRawVector<Element> {
     let wanted = try VectorRecord(of: type, .raw, version: version)
-    let list = try openVector(name, wanted, isForced: false)
+    let record = try openVector(name, wanted, isForced: false)
     return TransactionRawVector(
-      vectorAccess(list, stride: wanted.stride, stampLimit: Swift.max(0, stampLimit)))
+      vectorAccess(record, AccessOptions(stampLimit: Swift.max(0, stampLimit))))
   }
 }

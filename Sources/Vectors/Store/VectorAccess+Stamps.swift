@@ -111,7 +111,11 @@ extension VectorAccess {
       }
       record.truncate(to: max(0, start - block * blockCount), stride: stride)
       try restore(record, of: block, &folding)
-      if tail.count >= 4 << 20 { try append(&tail) }
+      if tail.count >= 1 << 20 {
+        // The last block may be part of a page from then on.
+        try folding.finish()
+        try append(&tail)
+      }
     }
     guard next == period.count else { throw damage("what the elements were") }
     try folding.finish()
@@ -121,9 +125,8 @@ extension VectorAccess {
   }
 
   private func append(_ bytes: inout [UInt8]) throws(DatabaseError) {
-    let (list, chunks) = (list, chunks)
     try bytes.span.bytes.withUnsafeBytes { (bytes) throws(DatabaseError) in
-      try converting { () throws(PagerError) in _ = try list.append(bytes, chunks, nil) }
+      _ = try append(bytes, nil)
     }
     bytes.removeAll(keepingCapacity: true)
   }
@@ -141,10 +144,7 @@ extension VectorAccess {
     let old = try self.count
     guard count < old else { return }
     if let period { try keepTail(count..<max(count, min(old, period.count)), period) }
-    let (list, chunks, byteCount) = (list, chunks, count * stride)
-    try converting { () throws(PagerError) in
-      try list.truncate(to: byteCount, thenAppend: nil, chunks, nil)
-    }
+    try cutUnchanged(to: count)
     let first = (count + blockCount - 1) / blockCount
     try records.removeRange(VectorKey.range(list.id, .changes, first..<1 << 46))
     if count % blockCount != 0, var record = try changes(of: count / blockCount) {

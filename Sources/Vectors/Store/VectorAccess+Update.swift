@@ -69,8 +69,7 @@ extension VectorAccess {
     guard let first = missing.first, let last = missing.last else { return }
     var record = PatchRecord()
     record.values.reserveCapacity(missing.count * stride)
-    let range = (start + Int(first)) * stride..<(start + Int(last) + 1) * stride
-    try list.withMappedBytes(range, chunks) { bytes in
+    try withUnchanged(start + Int(first)..<start + Int(last) + 1) { bytes in
       for offset in missing {
         if let index = changes?.index(of: Int(offset)), let changes {
           record.append(Int(offset), changes.value(index, stride: stride))
@@ -96,8 +95,7 @@ extension VectorAccess {
     }
     var differing = PatchRecord()
     let start = block * blockCount
-    let range = (start + Int(first)) * stride..<(start + Int(last) + 1) * stride
-    try list.withMappedBytes(range, chunks) { bytes in
+    try withUnchanged(start + Int(first)..<start + Int(last) + 1) { bytes in
       for (index, offset) in record.offsets.enumerated() {
         let at = Int(offset - first) * stride
         let value = record.value(index, stride: stride)
@@ -137,24 +135,17 @@ extension VectorAccess {
       guard let last = record.offsets.last, start + Int(last) < end else {
         throw access.damage("changed elements")
       }
-      let range = start * access.stride..<end * access.stride
-      var bytes = try access.list.withMappedBytes(range, access.chunks) { Array($0) }
+      var bytes = try access.withUnchanged(start..<end) { Array($0) }
       bytes.withUnsafeMutableBytes { record.apply(to: $0, from: 0, stride: access.stride) }
       byteCount += bytes.count
-      writes.append((range.lowerBound, bytes))
+      writes.append((start * access.stride, bytes))
       keys.append(VectorKey.make(access.list.id, .changes, block))
       if byteCount >= 16 << 20 { try finish() }
     }
 
     mutating func finish() throws(DatabaseError) {
       guard !writes.isEmpty else { return }
-      var next = writes.makeIterator()
-      let (list, chunks) = (access.list, access.chunks)
-      try converting { () throws(PagerError) in
-        try list.changeAtOnce(chunks, nil) { () throws(PagerError) in
-          try list.write(chunks) { next.next() }
-        }
-      }
+      try access.overwrite(writes)
       for key in keys { try access.records.remove(key) }
       writes.removeAll()
       keys.removeAll()

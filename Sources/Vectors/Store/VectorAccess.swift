@@ -15,11 +15,16 @@ public final class VectorAccess: Sendable {
   let records: RecordTree
   /// The bytes of an element.
   let stride: Int
-  /// How many elements a block has, of which changes are kept together: as many as a chunk
-  /// has, where they fill it.
+  /// How many elements a block has, of which changes are kept together: as many as a chunk has, where
+  /// they fill it, or a page.
   let blockCount: Int
+  /// What its pages are, if it is compressed.
+  let pages: PageLayout?
+  private let options: AccessOptions
   /// How many stamps can be gone back to from the last one.
-  let stampLimit: Int
+  var stampLimit: Int { options.stampLimit }
+  /// How hard is tried to make pages small.
+  var level: Int { options.level }
 
   /// How many elements have their marks as holes in one record.
   static let holeBlockCount = 1024
@@ -27,36 +32,57 @@ public final class VectorAccess: Sendable {
   static let foldShare = 8
 
   init(
-    _ list: ChunkList, chunks: TreeAccess, records: TreeAccess, stride: Int, stampLimit: Int
+    _ list: ChunkList, chunks: TreeAccess, records: TreeAccess, _ record: VectorRecord,
+    _ options: AccessOptions
   ) {
     self.list = list
     self.chunks = chunks
     self.records = RecordTree(access: records)
-    self.stride = stride
-    self.stampLimit = stampLimit
-    blockCount = Self.blockCount(stride: stride)
+    self.options = options
+    stride = record.stride
+    pages = record.pages
+    blockCount = record.pages?.count ?? Self.blockCount(stride: record.stride)
   }
 
   static func blockCount(stride: Int) -> Int { max(1, 65536 / stride) }
 
+  /// The same vector through other trees.
+  private init(
+    _ vector: VectorAccess, _ list: ChunkList, chunks: TreeAccess, records: TreeAccess
+  ) {
+    self.list = list
+    self.chunks = chunks
+    self.records = RecordTree(access: records)
+    options = vector.options
+    stride = vector.stride
+    pages = vector.pages
+    blockCount = vector.blockCount
+  }
+
   /// The same vector at one instant, if that is not so already.
   func kept() throws(DatabaseError) -> VectorAccess {
-    let chunks = try chunks.kept()
-    return VectorAccess(
-      list, chunks: chunks, records: try chunks.sibling(.vectorRecords), stride: stride,
-      stampLimit: stampLimit)
+    try at(try chunks.kept())
+  }
+
+  /// The same vector at the instant of its chunks.
+  func at(_ chunks: TreeAccess) throws(DatabaseError) -> VectorAccess {
+    VectorAccess(self, list, chunks: chunks, records: try chunks.sibling(.vectorRecords))
   }
 
   /// The same vector as a transaction sees it.
   func `in`(_ transaction: borrowing Transaction) -> VectorAccess {
     VectorAccess(
-      transaction.chunkList(list.id), chunks: transaction.access(to: .chunks),
-      records: transaction.access(to: .vectorRecords), stride: stride, stampLimit: stampLimit)
+      self, transaction.chunkList(list.id), chunks: transaction.access(to: .chunks),
+      records: transaction.access(to: .vectorRecords))
   }
 
   /// How many elements there are.
   var count: Int {
-    get throws(DatabaseError) { try list.byteCount(chunks) / stride }
+    get throws(DatabaseError) {
+      // Pages and tail are to be those of one instant.
+      if pages != nil { return try kept().pagedCount() }
+      return try list.byteCount(chunks) / stride
+    }
   }
 
   func damage(_ what: String) -> DatabaseError {
@@ -89,8 +115,7 @@ public final class VectorAccess: Sendable {
     _ range: Range<Int>, of block: Int
   ) throws(DatabaseError) -> [UInt8] {
     let changes = try changes(of: block)
-    return try list.withMappedBytes(range.lowerBound * stride..<range.upperBound * stride, chunks) {
-      bytes in
+    return try withUnchanged(range) { bytes in
       [UInt8](unsafeUninitializedCapacity: bytes.count) { room, count in
         let target = UnsafeMutableRawBufferPointer(room)
         target.copyMemory(from: bytes)
@@ -111,31 +136,10 @@ public final class VectorAccess: Sendable {
   }
 }
 
-extension VectorAccess {
-  /// Compares all elements with their checksums, and looks whether all records make sense; at an
-  /// instant.
-  func verify() throws(DatabaseError) {
-    try list.verify(chunks)
-    let byteCount = try list.byteCount(chunks)
-    guard byteCount % stride == 0 else { throw damage("the end of a vector") }
-    let count = byteCount / stride
-    _ = try VectorPatches(self, count: count)
-    if let last = try holes().last, last >= count { throw damage("holes") }
-    for period in try stamps() {
-      for kind in [VectorKey.Kind.oldElements, .oldHoles] {
-        let range = VectorKey.range(list.id, kind, period.number..<period.number + 1)
-        let cursor = try records.cursor(in: range)
-        while let entry = try cursor.next() {
-          let isHoles = kind == .oldHoles
-          guard VectorKey.lastNumber(entry.key) != nil,
-            isHoles
-              ? HoleBlock(entry.value) != nil
-              : PatchRecord(entry.value, stride: stride, limit: blockCount) != nil
-          else { throw damage("what is kept for stamp \(period.stamp)") }
-        }
-      }
-    }
-  }
+/// How a handle uses its vector.
+struct AccessOptions {
+  var stampLimit = 0
+  var level = 8
 }
 
 /// The tree of the vectors' records, at an instant or in a transaction.

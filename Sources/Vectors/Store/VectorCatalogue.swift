@@ -3,7 +3,8 @@ internal import Pager
 
 /// What the file says of a vector.
 ///
-///     list's number (8 bytes), version (4), bytes of an element (2), format (1), 0, element tag
+///     list's number (8 bytes), version (4), bytes of an element (2), format (1),
+///     of compressed ones the pages' code, else 0 (1), element tag
 struct VectorRecord: Equatable {
   static let headerByteCount = 16
 
@@ -12,14 +13,8 @@ struct VectorRecord: Equatable {
   var stride: Int
   var format: VectorFormat
   var elementTag: String
-
-  init(list: UInt64, version: UInt32, stride: Int, format: VectorFormat, elementTag: String) {
-    self.list = list
-    self.version = version
-    self.stride = stride
-    self.format = format
-    self.elementTag = elementTag
-  }
+  /// Of compressed vectors.
+  var pages: PageLayout?
 
   /// Reads a record; nil when it makes no sense.
   init?(_ bytes: [UInt8]) {
@@ -31,11 +26,16 @@ struct VectorRecord: Equatable {
     }
     guard let format = VectorFormat(rawValue: bytes[14]) else { return nil }
     self.format = format
+    if format == .compressed {
+      guard let layout = PageLayout(code: bytes[15]) else { return nil }
+      pages = layout
+    }
     list = number(0..<8)
     version = UInt32(number(8..<12))
     stride = Int(number(12..<14))
     elementTag = String(decoding: bytes[Self.headerByteCount...], as: UTF8.self)
     guard list > 0, list < 1 << 62, stride > 0 else { return nil }
+    if let pages, pages.type.bitWidth != 8 * stride { return nil }
   }
 
   var encoded: [UInt8] {
@@ -43,7 +43,7 @@ struct VectorRecord: Equatable {
     withUnsafeBytes(of: version.littleEndian) { bytes.append(contentsOf: $0) }
     withUnsafeBytes(of: UInt16(stride).littleEndian) { bytes.append(contentsOf: $0) }
     bytes.append(format.rawValue)
-    bytes.append(0)
+    bytes.append(pages?.code ?? 0)
     bytes.append(contentsOf: elementTag.utf8)
     return bytes
   }
@@ -67,26 +67,36 @@ struct VectorRecord: Equatable {
     guard (1...255).contains(tag.utf8.count) else {
       throw VectorAccess.unusable("the tag of \(Element.self) must have 1 to 255 bytes")
     }
-    self.init(list: 0, version: version, stride: size, format: format, elementTag: tag)
+    list = 0
+    self.version = version
+    stride = size
+    self.format = format
+    elementTag = tag
   }
 
   /// Throws unless a vector that is there is what was asked for.
   func check(_ wanted: VectorRecord, _ name: String) throws(DatabaseError) {
-    func refuse(_ what: String, _ found: String, _ asked: String) -> DatabaseError {
-      DatabaseError(
-        PagerError(
-          .typeMismatch,
-          "the vector \"\(name)\" has the \(what) \(found), not \(asked); open it as that, or reset "
-            + "it with forcedOpen"))
-    }
-    if format != wanted.format { throw refuse("format", "\(format)", "\(wanted.format)") }
+    guard let mismatch = mismatch(wanted) else { return }
+    throw DatabaseError(
+      PagerError(
+        .typeMismatch,
+        "the vector \"\(name)\" has the \(mismatch); open it as that, or reset it with forcedOpen"))
+  }
+
+  /// What a vector that is there has otherwise than was asked for; the pages' size may be any.
+  func mismatch(_ wanted: VectorRecord) -> String? {
+    if format != wanted.format { return "format \(format), not \(wanted.format)" }
     if elementTag != wanted.elementTag {
-      throw refuse("element type", elementTag, wanted.elementTag)
+      return "element type \(elementTag), not \(wanted.elementTag)"
     }
     if stride != wanted.stride {
-      throw refuse("element size", "\(stride) bytes", "\(wanted.stride) bytes")
+      return "element size \(stride) bytes, not \(wanted.stride) bytes"
     }
-    if version != wanted.version { throw refuse("version", "\(version)", "\(wanted.version)") }
+    if let type = pages?.type, let asked = wanted.pages?.type, type != asked {
+      return "number type \(type), not \(asked)"
+    }
+    if version != wanted.version { return "version \(version), not \(wanted.version)" }
+    return nil
   }
 }
 

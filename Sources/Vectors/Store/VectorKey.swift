@@ -15,6 +15,10 @@ enum VectorKey {
     case oldElements = 4
     /// Holes in a block as they were at a stamp: the stamp's number in order, the hole block's number.
     case oldHoles = 5
+    /// What is known of a page's elements: the page's number.
+    case pageStatistics = 6
+    /// A page's elements, compressed: the page's number.
+    case page = 7
   }
 
   static func make(_ list: UInt64, _ kind: Kind, _ numbers: Int...) -> [UInt8] {

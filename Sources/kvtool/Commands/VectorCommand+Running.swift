@@ -4,9 +4,7 @@ import Vectors
 extension VectorCommand {
   func run(in session: Session) throws(Failure) -> ExitStatus {
     do {
-      if case .load(let source, let format, let column, let type, let isReplacing) = action {
-        return try load(source, format, column, type, isReplacing: isReplacing, in: session)
-      }
+      if case .load(let load) = action { return try self.load(load, in: session) }
       return try session.database(for: .read).read { snapshot in
         guard let found = try snapshot.vectors().first(where: { $0.name == vector }) else {
           Diagnostics.write("no vector named \(singleLine(vector))\n")
@@ -34,17 +32,36 @@ extension VectorCommand {
   private func show<Element: ToolElement>(
     _ found: VectorDescription, as type: Element.Type, _ snapshot: Snapshot, in session: Session
   ) throws {
-    guard
-      let reader = try snapshot.rawVector(found.name, of: type, version: found.version)?.reader()
-    else { return }
+    switch found.format {
+    case .raw:
+      if let vector = try snapshot.rawVector(found.name, of: type, version: found.version) {
+        try show(found, vector.reader(), in: session)
+      }
+    case .compressed:
+      guard let type = type as? any CompressibleToolElement.Type else { return }
+      try showCompressed(found, as: type, snapshot, in: session)
+    }
+  }
+
+  private func showCompressed<Element: CompressibleToolElement>(
+    _ found: VectorDescription, as type: Element.Type, _ snapshot: Snapshot, in session: Session
+  ) throws {
+    if let vector = try snapshot.compressedVector(found.name, of: type, version: found.version) {
+      try show(found, vector.reader(), in: session)
+    }
+  }
+
+  private func show<Reader: VectorReader>(
+    _ found: VectorDescription, _ reader: Reader, in session: Session
+  ) throws where Reader.Element: ToolElement {
     let count = reader.count
     switch action {
-    case .head(let wanted): print(reader, 0..<min(count, wanted), in: session)
-    case .tail(let wanted): print(reader, count - min(count, wanted)..<count, in: session)
+    case .head(let wanted): try print(reader, 0..<min(count, wanted), in: session)
+    case .tail(let wanted): try print(reader, count - min(count, wanted)..<count, in: session)
     case .slice(let start, let end):
-      print(reader, min(start, end, count)..<min(end, count), in: session)
-    case .statistics: printStatistics(found, reader, in: session)
-    case .histogram(let binCount): printHistogram(reader, binCount, in: session)
+      try print(reader, min(start, end, count)..<min(end, count), in: session)
+    case .statistics: try printStatistics(found, reader, in: session)
+    case .histogram(let binCount): try printHistogram(reader, binCount, in: session)
     case .export(let format, let column):
       try export(reader, format, column, to: session.output)
     case .load, .verify: break
@@ -53,13 +70,16 @@ extension VectorCommand {
 
   // MARK: Showing
 
-  private func print<Element: ToolElement>(
-    _ reader: RawVectorReader<Element>, _ range: Range<Int>, in session: Session
-  ) {
+  private func print<Reader: VectorReader>(
+    _ reader: Reader, _ range: Range<Int>, in session: Session
+  ) throws where Reader.Element: ToolElement {
     let output = session.output
+    var holes = try reader.holes(in: range)[...]
     for index in range {
       guard output.isOpen, !Interrupt.isPending else { return }
-      let element = reader.element(at: index)
+      let isHole = holes.first == index
+      if isHole { holes.removeFirst() }
+      let element = isHole ? nil : try reader.value(at: index)
       if session.settings.format.isJSON {
         session.tell { line in
           line.add("index", index)
@@ -71,11 +91,11 @@ extension VectorCommand {
     }
   }
 
-  private func printStatistics<Element: ToolElement>(
-    _ found: VectorDescription, _ reader: RawVectorReader<Element>, in session: Session
-  ) {
-    let statistics = Element.statistics(of: reader)
-    let holeCount = reader.count - reader.presentCount()
+  private func printStatistics<Reader: VectorReader>(
+    _ found: VectorDescription, _ reader: Reader, in session: Session
+  ) throws where Reader.Element: ToolElement {
+    let statistics = try Reader.Element.statistics(of: reader)
+    let holeCount = reader.count - (try reader.presentCount())
     guard !session.settings.format.isJSON else {
       session.tell { line in
         line.add(found)
@@ -104,11 +124,11 @@ extension VectorCommand {
       """)
   }
 
-  private func printHistogram<Element: ToolElement>(
-    _ reader: RawVectorReader<Element>, _ binCount: Int, in session: Session
-  ) {
+  private func printHistogram<Reader: VectorReader>(
+    _ reader: Reader, _ binCount: Int, in session: Session
+  ) throws where Reader.Element: ToolElement {
     var (least, greatest, otherCount) = (Double.infinity, -Double.infinity, 0)
-    reader.forEachElement { _, element in
+    try reader.forEachElement { _, element in
       let number = element.rounded
       guard number.isFinite else {
         otherCount += 1
@@ -119,7 +139,7 @@ extension VectorCommand {
     var counts = [Int](repeating: 0, count: least < greatest ? binCount : least == greatest ? 1 : 0)
     // Halves, since the whole width may be more than there are numbers.
     let width = greatest / 2 - least / 2
-    reader.forEachElement { _, element in
+    try reader.forEachElement { _, element in
       let number = element.rounded
       guard number.isFinite else { return }
       let share = width > 0 ? (number / 2 - least / 2) / width : 0
@@ -150,9 +170,9 @@ extension VectorCommand {
   /// Ends an export that nobody reads any more.
   private struct OutputClosed: Error {}
 
-  private func export<Element: ToolElement>(
-    _ reader: RawVectorReader<Element>, _ format: Format, _ column: String, to output: Output
-  ) throws {
+  private func export<Reader: VectorReader>(
+    _ reader: Reader, _ format: Format, _ column: String, to output: Output
+  ) throws where Reader.Element: ToolElement {
     do {
       switch format {
       case .numPy:
@@ -171,25 +191,27 @@ extension VectorCommand {
     }
   }
 
-  private func load(
-    _ source: ByteSource, _ format: Format, _ column: String, _ type: String?, isReplacing: Bool,
-    in session: Session
-  ) throws -> ExitStatus {
-    try source.check(for: Self.self, in: session)
-    var pieces = try Pieces(source)
+  private func load(_ load: Load, in session: Session) throws -> ExitStatus {
+    try load.source.check(for: Self.self, in: session)
+    var pieces = try Pieces(load.source)
     defer { pieces.close() }
     let database = try session.database(for: .write)
     let found = try database.vectors().first { $0.name == vector }
-    guard let tag = type ?? found?.elementTag else {
+    guard let tag = load.type ?? found?.elementTag else {
       Diagnostics.write("no vector named \(singleLine(vector)); --type makes one\n")
       return .notFound
     }
     let element = try ToolElements.type(ofTag: tag)
+    let version = found?.version ?? 0
     let (start, count) = try database.write(durability: session.settings.durability) {
       transaction in
-      try load(
-        &pieces, format, column, as: element, version: found?.version ?? 0,
-        isReplacing: isReplacing, transaction)
+      guard load.isCompressed || found?.format == .compressed else {
+        return try self.load(&pieces, load, as: element, version, transaction)
+      }
+      guard let element = element as? any CompressibleToolElement.Type else {
+        throw Failure.other("elements of type \(tag) can't be compressed")
+      }
+      return try loadCompressed(&pieces, load, as: element, version, transaction)
     }
     session.tell { line in
       line.add("name", vector)
@@ -201,25 +223,39 @@ extension VectorCommand {
   }
 
   private func load<Element: ToolElement>(
-    _ pieces: inout Pieces, _ format: Format, _ column: String, as type: Element.Type,
-    version: UInt32, isReplacing: Bool, _ transaction: borrowing Transaction
+    _ pieces: inout Pieces, _ load: Load, as type: Element.Type, _ version: UInt32,
+    _ transaction: borrowing Transaction
   ) throws -> (start: Int, count: Int) {
     let vector = try transaction.rawVector(self.vector, of: type, version: version)
-    if isReplacing { try vector.truncate(to: 0) }
+    return try self.load(&pieces, load, into: vector)
+  }
+
+  private func loadCompressed<Element: CompressibleToolElement>(
+    _ pieces: inout Pieces, _ load: Load, as type: Element.Type, _ version: UInt32,
+    _ transaction: borrowing Transaction
+  ) throws -> (start: Int, count: Int) {
+    let vector = try transaction.compressedVector(self.vector, of: type, version: version)
+    return try self.load(&pieces, load, into: vector)
+  }
+
+  private func load<Target: WritableVector & ~Copyable & ~Escapable>(
+    _ pieces: inout Pieces, _ load: Load, into vector: borrowing Target
+  ) throws -> (start: Int, count: Int) where Target.Element: ToolElement {
+    if load.isReplacing { try vector.truncate(to: 0) }
     let start = try vector.count
-    switch format {
+    switch load.format {
     case .numPy:
-      var reader = NumPyReader<Element>()
+      var reader = NumPyReader<Target.Element>()
       while let piece = try pieces.next() {
-        var elements: [Element] = []
+        var elements: [Target.Element] = []
         try reader.read(piece) { elements += $0 }
         try vector.append(contentsOf: elements)
       }
       try reader.finish()
     case .table(let format):
-      var elements: [Element] = []
+      var elements: [Target.Element] = []
       var holes: [Int] = []
-      let sink = ColumnSink(column, of: type) { element in
+      let sink = ColumnSink(load.column, of: Target.Element.self) { element in
         if element == nil { holes.append(elements.count) }
         elements.append(element ?? .zero)
       }

@@ -18,6 +18,7 @@ struct VectorCommand: Command {
     OptionRule(
       name: "--type", placeholder: "TYPE", summary: "import: the type, such as u64, of a new vector"
     ),
+    OptionRule(name: "--compressed", summary: "import: a new vector is compressed, not raw"),
     OptionRule(name: "--replace", summary: "import: remove the elements that are there"),
   ]
   static let notes = """
@@ -35,7 +36,7 @@ struct VectorCommand: Command {
     Types are u8 to u128, i8 to i128, f16, f32, f64 and bool; of others only verify is possible.
     Holes are printed as nothing, exported as empty fields or null (npy: as what was there before),
     and not counted. The sum of integers is exact. import makes the vector if it is missing and
-    --type says its type, and does all or nothing; it holds 1 MiB in memory, whatever the length.
+    --type says its type, raw or --compressed, and does all or nothing; it holds 1 MiB in memory, whatever the length.
     npy is what NumPy loads and saves.
 
     """
@@ -56,8 +57,20 @@ struct VectorCommand: Command {
     case statistics
     case histogram(binCount: Int)
     case export(Format, column: String)
-    case load(ByteSource, Format, column: String, type: String?, isReplacing: Bool)
+    case load(Load)
     case verify
+  }
+
+  /// An import.
+  struct Load {
+    let source: ByteSource
+    let format: Format
+    let column: String
+    /// The tag of the type of a new vector.
+    let type: String?
+    /// Whether a new vector is to be compressed.
+    let isCompressed: Bool
+    let isReplacing: Bool
   }
 
   let vector: String
@@ -111,10 +124,13 @@ struct VectorCommand: Command {
       try check([], options: ["--format", "--column"])
       return .export(try format(arguments), column: try column())
     case "import":
-      try check(["[FILE]"], options: ["--format", "--column", "--type", "--replace"])
+      try check(
+        ["[FILE]"], options: ["--format", "--column", "--type", "--compressed", "--replace"])
       return .load(
-        try operands.first.map(ByteSource.init(file:)) ?? .standardInput, try format(arguments),
-        column: try column(), type: try type(arguments), isReplacing: arguments.has("--replace"))
+        Load(
+          source: try operands.first.map(ByteSource.init(file:)) ?? .standardInput,
+          format: try format(arguments), column: try column(), type: try type(arguments),
+          isCompressed: arguments.has("--compressed"), isReplacing: arguments.has("--replace")))
     case "verify":
       try check([])
       return .verify

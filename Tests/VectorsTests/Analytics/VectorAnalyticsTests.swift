@@ -241,9 +241,9 @@ import Vectors
       $0 + $1
     }
     #expect(sum.y == 9000)
-    let parts = try vector.reader().mapConcurrently(in: 3..<8000, threadCount: 4) { $0 }
+    let parts = try vector.reader().mapConcurrently(in: 3..<8000, threadCount: 4) { $1 }
     #expect(parts == [3..<8000])
-    let flagParts = try flags.reader().mapConcurrently(in: 9..<70_000, threadCount: 9) { $0 }
+    let flagParts = try flags.reader().mapConcurrently(in: 9..<70_000, threadCount: 9) { $1 }
     #expect(flagParts == [9..<65536, 65536..<70_000])
   }
 }
