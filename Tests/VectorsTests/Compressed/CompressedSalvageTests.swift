@@ -13,7 +13,8 @@ import Testing
     return (0..<40 * 256 + 100).map { _ in random.next() }
   }()
 
-  private func makeVector(in storage: MemoryStorage) throws -> (Database, CompressedVector<UInt64>) {
+  private func makeVector(in storage: MemoryStorage) throws -> (Database, CompressedVector<UInt64>)
+  {
     var options = Database.Options()
     options.pageSize = 4096
     let database = try openDatabase(in: storage, options, hasBackgroundThreads: false)
