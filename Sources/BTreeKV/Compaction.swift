@@ -46,13 +46,19 @@ extension Database {
   public func compact(
     progress: ((CompactionProgress) -> Bool)? = nil
   ) throws(DatabaseError) -> CompactionReport {
-    try converting { () throws(PagerError) in
-      try pager.checkWritable()
-      try pager.checkNotInTransaction()
-      var compaction = Compaction(engine: engine, progress: progress)
-      try compaction.run()
-      return compaction.report
-    }
+    try converting { () throws(PagerError) in try engine.compact(progress: progress) }
+  }
+}
+
+extension Engine {
+  func compact(
+    progress: ((CompactionProgress) -> Bool)?
+  ) throws(PagerError) -> CompactionReport {
+    try pager.checkWritable()
+    try pager.checkNotInTransaction()
+    var compaction = Compaction(engine: self, progress: progress)
+    try compaction.run()
+    return compaction.report
   }
 }
 
@@ -148,7 +154,7 @@ private struct Compaction {
 
   private func movePages(from limit: Int) throws(PagerError) -> Bool {
     var hasMoved = false
-    for tree in engine.allTrees {
+    for tree in engine.allTrees where !isGivenUp {
       let moved = try engine.change(nil) { () throws(PagerError) in
         var budget = PageBudget(pager)
         return try tree.relocate(pagesFrom: limit, &budget)

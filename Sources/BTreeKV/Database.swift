@@ -148,6 +148,7 @@ public final class Database: WritableTree, Sendable {
   public func close() throws(DatabaseError) {
     try converting { () throws(PagerError) in
       try pager.checkNotInTransaction()
+      engine.endBackgroundCompaction()
       try pager.close { (limit) throws(PagerError) in
         var hasMoved = false
         var budget = PageBudget(pager)
@@ -162,7 +163,10 @@ public final class Database: WritableTree, Sendable {
   /// Lets go of the file as a crash would: nothing more is written.
   ///
   /// For tests.
-  package func abandon() { pager.abandon() }
+  package func abandon() {
+    engine.endBackgroundCompaction()
+    pager.abandon()
+  }
 
   deinit {
     // Forgetting to close loses nothing that was promised; closing makes the next open quick.

@@ -13,6 +13,8 @@ final class Engine: Sendable {
   let chunkTree: Tree
   let chunkLists = Locked<[UInt64: WeakChunkList]>([:])
   private let trees = Locked<[TreeID: Tree]>([:])
+  /// The one that `compactInBackground` began last.
+  let backgroundCompaction = Locked<BackgroundCompaction?>(nil)
   /// The type tags of typed trees whose codings were checked, by the handles' types.
   let typeTags = Locked<[ObjectIdentifier: String]>([:])
 

@@ -8,6 +8,7 @@ enum Kvtool {
     Ceiling.self, Min.self, Max.self, Len.self, Count.self, Scan.self, RemoveRange.self,
     Trees.self, DropTree.self, RenameTree.self, ListRegions.self, RegionCommand.self,
     EntriesCommand.self, ListVectors.self, VectorCommand.self, Info.self, Verify.self,
+    Compact.self,
     Salvage.self, Help.self,
   ]
 

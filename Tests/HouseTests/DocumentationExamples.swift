@@ -156,6 +156,16 @@ import Testing
     assert(report.byteCount < report.byteCountBefore)
     #expect(try database.lookup("photo")?.count == 1 << 20)
   }
+
+  @Test func filesGetShorterInBackground() throws {
+    let database = try open()
+    try database.removeRange(KeyRange("a"..<"b"))
+    let compaction = try database.compactInBackground(after: .seconds(5))
+    // …
+    compaction.cancel()
+    let report = try compaction.wait()
+    #expect(report.movedValueCount == 0)
+  }
 }
 
 /// A folder that is there as long as this is.

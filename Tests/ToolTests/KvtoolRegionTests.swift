@@ -54,6 +54,27 @@ import Testing
       output: "{\"region\":\"log\",\"from\":9,\"bytes\":{\"hex\":\"650a\"}}\n")
   }
 
+  /// The file gets shorter by what was removed, and keeps the rest.
+  @Test func compactShortens() throws {
+    let tool = try KvtoolFixture()
+    let content = [UInt8]((0..<2_000_000).map { UInt8(truncatingIfNeeded: $0 / 7) })
+    let database = try Database.open(tool.path)
+    try database.region("gone").append(content)
+    try database.region("kept").append(content)
+    try database.removeRegion("gone")
+    try database.close()
+    let report = try #require(try jsonLines(try tool.run(["compact", "--json"])).first)
+    let (before, after) = (report["bytes_before"] as? Int, report["bytes"] as? Int)
+    #expect((report["moved_values"] as? Int ?? 0) > 0 && before != nil && after != nil)
+    let length = try Data(contentsOf: URL(filePath: tool.path)).count
+    // Where the log was while the file was open there is room, too.
+    #expect(length < content.count * 7 / 4, "\(length)")
+    #expect(try tool.run(["region", "cat", "kept"]).outputBytes == content)
+    let text = try tool.run(["compact"])
+    #expect(text.status == 0 && text.output.split(separator: "\t").count == 2, "\(text.output)")
+    #expect(try tool.run(["verify"]).status == 0)
+  }
+
   @Test func putReplaces() throws {
     let tool = try fixture()
     let path = tool.folder.file("bytes")

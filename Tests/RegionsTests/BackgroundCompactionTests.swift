@@ -1,0 +1,108 @@
+@testable import BTreeKV
+import Pager
+import Regions
+import TestSupport
+import Testing
+
+/// Compaction in a thread of its own, beside everything else.
+@Suite struct BackgroundCompactionTests {
+  /// A file of regions of which every second is gone, with what is left.
+  private func fixture(
+    _ path: String, count: Int = 60
+  ) throws -> (database: Database, contents: [String: [UInt8]]) {
+    let database = try Database.open(path)
+    var random = SeededRandom(seed: 3)
+    var contents: [String: [UInt8]] = [:]
+    for index in 0..<count {
+      contents["region \(index)"] = random.bytes(100_000)
+      try database.region("region \(index)").append(contents["region \(index)"] ?? [])
+    }
+    for index in stride(from: 0, to: count, by: 2) {
+      contents["region \(index)"] = nil
+      try database.removeRegion("region \(index)")
+    }
+    return (database, contents)
+  }
+
+  private func check(_ database: Database, _ contents: [String: [UInt8]]) throws {
+    for (name, expected) in contents {
+      let found = try database.region(name).readAll()
+      try require(found == expected, "\(name) differs")
+    }
+    try requireSound(database, "the file")
+  }
+
+  @Test func compactsBesideReadersAndWriters() throws {
+    let folder = try TemporaryFolder()
+    let (database, contents) = try fixture(folder.file())
+    let compaction = try database.compactInBackground()
+    for number in 0..<500 { try database.insert("key \(number)", "value") }
+    let reader = try database.region("region 1").reader()
+    let report = try compaction.wait()
+    #expect(compaction.isFinished)
+    #expect(report.movedValueCount > 0 && report.byteCount < report.byteCountBefore)
+    #expect(reader.bytes.withUnsafeBytes { Array($0) } == contents["region 1"])
+    #expect(database.count == 500)
+    try check(database, contents)
+    // The next one is another one, and finds little to do.
+    let again = try database.compactInBackground()
+    #expect(again !== compaction)
+    #expect(try again.wait().byteCount <= report.byteCount)
+    try database.close()
+  }
+
+  @Test func onlyOneWaits() throws {
+    let folder = try TemporaryFolder()
+    let (database, contents) = try fixture(folder.file())
+    let first = try database.compactInBackground(after: .seconds(3600))
+    #expect(try database.compactInBackground() === first && !first.isFinished)
+    first.cancel()
+    #expect(try first.wait().movedValueCount == 0)
+    let second = try database.compactInBackground()
+    #expect(second !== first)
+    #expect(try second.wait().movedValueCount > 0)
+    try check(database, contents)
+    try database.close()
+  }
+
+  /// However long it was to wait, and whatever it was about to do.
+  @Test(arguments: [Duration.zero, .milliseconds(1), .milliseconds(10), .seconds(3600)])
+  func closingEndsIt(delay: Duration) throws {
+    let folder = try TemporaryFolder()
+    let (database, contents) = try fixture(folder.file())
+    let compaction = try database.compactInBackground(after: delay)
+    try database.close()
+    #expect(compaction.isFinished)
+    _ = try compaction.wait()
+    #expect(errorCode { try database.compactInBackground() } == .closed)
+    let again = try Database.open(folder.file())
+    try check(again, contents)
+    try again.close()
+  }
+
+  @Test func cancellingLeavesTheRest() throws {
+    let folder = try TemporaryFolder()
+    let (database, contents) = try fixture(folder.file(), count: 200)
+    let compaction = try database.compactInBackground()
+    compaction.cancel()
+    // 100 are left; a step moves 16 chunks, and each has two.
+    #expect(try compaction.wait().movedValueCount <= 32)
+    try check(database, contents)
+    #expect(try database.compact().movedValueCount > 0)
+    try check(database, contents)
+    try database.close()
+  }
+
+  @Test func errorsReachWhoWaits() throws {
+    let storage = FaultyStorage(try MemoryStorage())
+    let database = try openDatabase(in: storage)
+    try database.region("gone").append([UInt8](repeating: 1, count: 200_000))
+    try database.region("kept").append([UInt8](repeating: 2, count: 200_000))
+    try database.removeRegion("gone")
+    storage.failAt(
+      1, PagerError(.inputOutput, "the medium is gone"), forever: true)
+    let compaction = try database.compactInBackground()
+    #expect(errorCode { _ = try compaction.wait() } == .inputOutput)
+    database.abandon()
+  }
+}
