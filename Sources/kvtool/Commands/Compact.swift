@@ -36,7 +36,8 @@ struct Compact: Command {
     return try database.compact { progress in
       if isWatched {
         Diagnostics.write(
-          "\rcompact: \(progress.movedValueCount) values moved, \(progress.byteCount) bytes\u{1b}[K")
+          "\rcompact: \(progress.movedValueCount) values moved, \(progress.byteCount) bytes\u{1b}[K"
+        )
       }
       return !Interrupt.isPending
     }
