@@ -8,8 +8,7 @@ enum Kvtool {
     Ceiling.self, Min.self, Max.self, Len.self, Count.self, Scan.self, RemoveRange.self,
     Trees.self, DropTree.self, RenameTree.self, ListRegions.self, RegionCommand.self,
     EntriesCommand.self, ListVectors.self, VectorCommand.self, Info.self, Verify.self,
-    Compact.self,
-    Salvage.self, Help.self,
+    Compact.self, Backup.self, Salvage.self, Help.self,
   ]
 
   /// The options of the tool and of all commands.

@@ -45,6 +45,14 @@ enum Literal {
     return name
   }
 
+  /// The path of a file to be made.
+  static func path(of word: Word) throws(Failure) -> String {
+    guard let path = String(validating: word.bytes, as: UTF8.self), !path.isEmpty else {
+      throw .usage("the name of the new file is empty or not UTF-8: \(quoted(word))")
+    }
+    return path
+  }
+
   /// Whether these bytes, given as a word, would be taken for a literal.
   ///
   /// Such text is printed as `T'…'`, so that what the tool prints it also reads.

@@ -157,6 +157,15 @@ import Testing
     #expect(try database.lookup("photo")?.count == 1 << 20)
   }
 
+  @Test func filesAreBackedUp() throws {
+    let database = try open()
+    let newPath = folder.path + "/fruit-backup.btreekv"
+    try database.insert("apple", "red")
+    let report = try database.backUp(to: newPath)
+    assert(report.entryCount == 1)
+    #expect(try Database.open(newPath).lookup("apple") == Array("red".utf8))
+  }
+
   @Test func filesGetShorterInBackground() throws {
     let database = try open()
     try database.removeRange(KeyRange("a"..<"b"))

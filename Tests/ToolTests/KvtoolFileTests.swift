@@ -7,6 +7,7 @@ import Testing
   static let commands = [
     ["lookup", "a"], ["insert", "a", "1"], ["remove", "a"], ["above", "a"], ["below", "a"],
     ["floor", "a"], ["ceiling", "a"], ["min"], ["max"], ["len"], ["scan"], ["info"], ["verify"],
+    ["compact"], ["backup", "/no/where"],
     ["count"], ["remove-range", "--all"], ["trees"], ["drop-tree", "t"], ["rename-tree", "t", "u"],
     ["regions"], ["region", "cat", "r"], ["region", "put", "r", "/dev/null"],
     ["region", "append", "r", "1"], ["region", "truncate", "r", "0"], ["region", "rm", "r"],

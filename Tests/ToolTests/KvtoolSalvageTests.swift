@@ -36,6 +36,28 @@ import Testing
     #expect(line["entries"] as? Int == 501)
   }
 
+  @Test func backup() throws {
+    let tool = try fixture()
+    let new = tool.folder.file("new.db")
+    let text = try tool.run(["backup", new])
+    #expect(text.status == 0 && text.output.hasPrefix("copied: 501 entries, "), "\(text)")
+    #expect(try runTool("kvtool", [new, "trees"]).output == "fruit\t500\n")
+    #expect(try runTool("kvtool", [new, "lookup", "other"]).output == "0\n")
+    #expect(try runTool("kvtool", [new, "verify"]).status == 0)
+    try tool.expectFailure(["backup", new], status: 3, saying: "alreadyExists")
+    let line = try #require(
+      try jsonLines(tool.run(["backup", tool.folder.file("b.db"), "--json"])).first)
+    #expect(line["entries"] as? Int == 501 && (line["bytes"] as? Int ?? 0) > 0)
+    // What is damaged is not copied; salvage is for that.
+    let info = try #require(try jsonLines(tool.run(["info", "--json"])).first)
+    let pageSize = try #require(info["page_size"] as? Int)
+    let length = try Data(contentsOf: URL(filePath: tool.path)).count
+    try damage(tool, 4 * pageSize..<length)
+    let damaged = try tool.run(["backup", tool.folder.file("c.db")])
+    #expect(damaged.status == 3 && damaged.error.contains("corrupted"), "\(damaged)")
+    #expect(try tool.run(["backup", ""]).status == 2)
+  }
+
   @Test func lossesAreTold() throws {
     let tool = try fixture()
     let info = try #require(try jsonLines(tool.run(["info", "--json"])).first)

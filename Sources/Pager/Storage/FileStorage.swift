@@ -228,7 +228,11 @@ package final class FileStorage: Storage {
   ///
   /// For a caller whose work on the new file failed; call it before `close()`, under the lock.
   package func removeIfCreated() {
-    guard wasCreated, beginUse() else { return }
+    if wasCreated { removeName() }
+  }
+
+  func removeName() {
+    guard beginUse() else { return }
     defer { endUse() }
     guard let status = try? SystemCalls.status(ofPath: resolvedPath),
       status.identity == identity

@@ -286,6 +286,27 @@ package enum SystemCalls {
     _ = try retrying { Int(unlink(path)) }
   }
 
+  /// Gives a file another name, which nothing has so far, in the same folder.
+  static func rename(_ path: String, to newPath: String) throws(SystemError) {
+    do throws(SystemError) {
+      // Unlike `rename` this fails when something has the name.
+      _ = try retrying { Int(link(path, newPath)) }
+    } catch {
+      guard [EPERM, EOPNOTSUPP, EMLINK].contains(error.number) else { throw error }
+      // A file system without links: nobody can ask and rename in one step there.
+      if (try? status(ofPath: newPath)) != nil { throw SystemError(number: EEXIST) }
+      #if canImport(Darwin)
+        _ = try retrying { Int(Darwin.rename(path, newPath)) }
+      #elseif canImport(Glibc)
+        _ = try retrying { Int(Glibc.rename(path, newPath)) }
+      #else
+        _ = try retrying { Int(Musl.rename(path, newPath)) }
+      #endif
+      return
+    }
+    try removeFile(path)
+  }
+
   /// The path from the root, without symbolic links.
   static func resolvedPath(_ path: String) throws(SystemError) -> String {
     guard let resolved = realpath(path, nil) else { throw SystemError(number: errno) }

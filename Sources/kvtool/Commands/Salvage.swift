@@ -26,11 +26,7 @@ struct Salvage: Command {
   private let identifier: String?
 
   init(parsing arguments: Arguments) throws(Failure) {
-    let word = arguments.operands[0]
-    guard let path = String(validating: word.bytes, as: UTF8.self), !path.isEmpty else {
-      throw .usage("the name of the new file is empty or not UTF-8: \(Literal.quoted(word))")
-    }
-    newPath = path
+    newPath = try Literal.path(of: arguments.operands[0])
     let given = arguments.options["--identifier"]
     identifier = given?.text
     if let given {
