@@ -9,14 +9,17 @@ public final class BackgroundCompaction: Sendable {
     /// Once it has come to its end.
     var result: Result<CompactionReport, PagerError>?
     var isCancelled = false
+    /// Whether it is to run once more, for what was removed since it looked.
+    var isWantedAgain = false
   }
 
   private let lock = ConditionLock()
   private let progress = Locked(Progress())
   /// The thread, until somebody has waited for its end.
   private let thread = Locked<BackgroundThread?>(nil)
+  private let engine: Engine
 
-  fileprivate init() {}
+  fileprivate init(_ engine: Engine) { self.engine = engine }
 
   /// Whether it has come to its end, for whatever reason.
   public var isFinished: Bool { progress.withLock { $0.result != nil } }
@@ -24,9 +27,10 @@ public final class BackgroundCompaction: Sendable {
   /// Waits until it has come to its end.
   ///
   /// - Returns: what it came to; after `cancel()` and `close` what it had come to until then.
-  /// - Throws: as `compact`.
+  /// - Throws: as `compact`; `.nestedTransaction` in a transaction, which it may be waiting for.
   public func wait() throws(DatabaseError) -> CompactionReport {
     try converting { () throws(PagerError) in
+      try engine.pager.checkNotInTransaction()
       lock.lock()
       defer { lock.unlock() }
       while true {
@@ -48,23 +52,48 @@ public final class BackgroundCompaction: Sendable {
 
   private var isCancelled: Bool { progress.withLock { $0.isCancelled } }
 
-  fileprivate func start(_ engine: Engine, after delay: Duration) throws(PagerError) {
+  /// Makes sure that a compaction begins after this; false when this one is over, or cancelled.
+  fileprivate func ask() -> Bool {
+    progress.withLock { progress in
+      guard progress.result == nil, !progress.isCancelled else { return false }
+      progress.isWantedAgain = true
+      return true
+    }
+  }
+
+  fileprivate func start(after delay: Duration) throws(PagerError) {
     let end = SystemCalls.monotonicNanoseconds() + delay.nanoseconds
     let started = try BackgroundThread(name: "kv-compaction") {
-      let result = self.sleep(until: end) ? self.run(engine) : .success(CompactionReport())
-      self.lock.withLock {
-        self.progress.withLock { $0.result = result }
-        self.lock.broadcast()
+      if self.sleep(until: end) {
+        self.run()
+      } else {
+        self.progress.withLock { $0.result = .success(CompactionReport()) }
       }
+      self.lock.withLock { self.lock.broadcast() }
     }
     thread.withLock { $0 = started }
   }
 
-  private func run(_ engine: Engine) -> Result<CompactionReport, PagerError> {
-    do throws(PagerError) {
-      return .success(try engine.compact { _ in !self.isCancelled })
-    } catch {
-      return .failure(error)
+  /// Compacts until nobody has asked for it meanwhile.
+  private func run() {
+    var whole = CompactionReport()
+    while true {
+      progress.withLock { $0.isWantedAgain = false }
+      do throws(PagerError) {
+        let report = try engine.compact { _ in !self.isCancelled }
+        if whole.byteCountBefore == 0 { whole.byteCountBefore = report.byteCountBefore }
+        whole.byteCount = report.byteCount
+        whole.movedValueCount += report.movedValueCount
+      } catch {
+        progress.withLock { $0.result = .failure(error) }
+        return
+      }
+      let isOver = progress.withLock { progress in
+        guard !progress.isWantedAgain || progress.isCancelled else { return false }
+        progress.result = .success(whole)
+        return true
+      }
+      if isOver { return }
     }
   }
 
@@ -93,8 +122,8 @@ public final class BackgroundCompaction: Sendable {
 extension Database {
   /// Compacts the file as `compact` does, in a thread of its own.
   ///
-  /// If one is waiting or running already, that one is returned, and no other begins: so this may be
-  /// called after each removal.
+  /// If one is waiting already, that one is returned, and one that is running then runs once more: so
+  /// this may be called after each removal.
   ///
   /// ```swift
   /// try database.removeRange(KeyRange("a"..<"b"))
@@ -116,11 +145,11 @@ extension Database {
       try pager.checkWritable()
       let engine = engine
       return try engine.backgroundCompaction.withLock { (known) throws(PagerError) in
-        if let known, !known.isFinished { return known }
+        if let known, known.ask() { return known }
         known?.end()
         known = nil
-        let new = BackgroundCompaction()
-        try new.start(engine, after: delay)
+        let new = BackgroundCompaction(engine)
+        try new.start(after: delay)
         known = new
         return new
       }

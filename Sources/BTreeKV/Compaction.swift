@@ -87,6 +87,8 @@ private struct Compaction {
     defer { pager.allocator.preferLowPages(false) }
     // What moved leaves its old place with the next checkpoint, so a second round finds more room.
     for _ in 0..<3 {
+      tell()
+      if isGivenUp { return }
       _ = try engine.change(nil) { () throws(PagerError) in pager.kept.endAllReservations() }
       // Freed values are free behind the checkpoint after.
       for _ in 0..<2 { try pager.checkpoint() }
@@ -96,6 +98,8 @@ private struct Compaction {
       let hasMovedPages = try movePages(from: limit)
       guard report.movedValueCount > before || hasMovedPages, !isGivenUp else { break }
     }
+    // Closing moves the log, too, and cuts the end off.
+    if isGivenUp { return }
     try engine.change(nil) { () throws(PagerError) in try pager.moveLog() }
     for _ in 0..<2 { try pager.checkpoint() }
     try engine.change(nil) { () throws(PagerError) in pager.dropSpareSegments() }
@@ -127,6 +131,8 @@ private struct Compaction {
         let (found, rest) = try tree.valuesReaching(over: limit, from: from)
         candidates += found.map { Candidate(place: $0.place, tree: tree, key: $0.key) }
         next = rest
+        tell()
+        if isGivenUp { return }
       }
     }
     candidates.sort { $0.place > $1.place }
@@ -152,7 +158,7 @@ private struct Compaction {
     }
   }
 
-  private func movePages(from limit: Int) throws(PagerError) -> Bool {
+  private mutating func movePages(from limit: Int) throws(PagerError) -> Bool {
     var hasMoved = false
     for tree in engine.allTrees where !isGivenUp {
       let moved = try engine.change(nil) { () throws(PagerError) in
@@ -160,6 +166,7 @@ private struct Compaction {
         return try tree.relocate(pagesFrom: limit, &budget)
       }
       hasMoved = hasMoved || moved
+      tell()
     }
     return hasMoved
   }
@@ -171,8 +178,9 @@ extension Engine {
   /// Writer mutex held.
   func noteMove(ofChunk key: [UInt8]) {
     guard key.count == ChunkKey.byteCount else { return }
-    let id = key.withUnsafeBytes { UInt64(bigEndian: $0.loadUnaligned(as: UInt64.self)) }
-    guard let list = chunkLists.withLock({ $0[id]?.list }) else { return }
+    // Also where nobody has the list at the moment: a reader that comes before the move is published
+    // would take the old places for those in force.
+    let list = chunkList(key.withUnsafeBytes { ChunkKey.list($0) })
     list.beginLayoutChange()
     list.forget()
   }

@@ -44,10 +44,12 @@ extension Database {
     try converting { () throws(PagerError) in
       try pager.checkOpen()
       try pager.checkNotInTransaction()
-      return try pager.withoutChanges { () throws(PagerError) in
-        var check = Verification(engine: engine, progress: progress)
-        try check.run()
-        return check.report
+      return try engine.snapshots.withoutExpiry { () throws(PagerError) in
+        try pager.withoutChanges { () throws(PagerError) in
+          var check = Verification(engine: engine, progress: progress)
+          try check.run()
+          return check.report
+        }
       }
     }
   }

@@ -26,10 +26,13 @@ public struct Region: WritableRegion, Sendable {
 
   /// The region as a transaction of its database sees it.
   ///
-  /// - Parameter transaction: one of the same `Database` that is under way.
+  /// - Parameter transaction: one of the same `Database` that is under way; of another one it is a
+  ///   programming error and traps.
   @_lifetime(borrow transaction)
   public func access(in transaction: borrowing Transaction) -> TransactionRegion {
-    TransactionRegion(transaction.chunkList(access.list.id), transaction.access(to: .chunks))
+    transaction.checkIsOfSameDatabase(access.chunks)
+    return TransactionRegion(
+      transaction.chunkList(access.list.id), transaction.access(to: .chunks))
   }
 }
 

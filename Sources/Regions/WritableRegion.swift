@@ -110,14 +110,15 @@ extension WritableRegion where Self: ~Copyable & ~Escapable {
     }
   }
 
-  /// Makes sure that the region can grow to so many bytes without further room on the disk, and in
-  /// one piece as far as possible.
+  /// Makes sure that the region can grow to so many bytes without further room on the disk for them,
+  /// and in one piece as far as possible.
   ///
-  /// What is reserved stays so until the region is truncated or removed, or the file closed.
+  /// What is reserved stays so until the region is truncated or removed, or the file compacted or
+  /// closed. After an error what was reserved before still is.
   ///
   /// - Parameter count: of all bytes, those included that are there. At most about 126 MiB more than
   ///   are there with pages of 4 KiB.
-  /// - Throws: `.invalidArgument`, or as `append`.
+  /// - Throws: `.invalidArgument`, `.diskFull`, or as `append`.
   public func reserve(_ count: Int) throws(DatabaseError) {
     let access = access
     try converting { () throws(PagerError) in

@@ -1,5 +1,6 @@
 import CrashSupport
 import Foundation
+import Regions
 import Synchronization
 import Testing
 
@@ -14,6 +15,69 @@ import Testing
     withUnsafeBytes(of: number | 0xA5A5 << 48) { word in
       (0..<2000).flatMap { _ in Array(word) }
     }
+  }
+
+  /// What a thread does that is about to wait for its record.
+  private func publishWithoutWaiting(_ database: Database) throws {
+    let engine = database.engine
+    engine.pager.writerMutex.lock()
+    defer { engine.pager.writerMutex.unlock() }
+    try engine.pager.startLogIfNeeded()
+    let key = UnsafeMutableRawBufferPointer.allocate(byteCount: 5, alignment: 8)
+    defer { key.deallocate() }
+    key.copyBytes(from: "other".utf8)
+    _ = try database.access.put(UnsafeRawBufferPointer(key), UnsafeRawBufferPointer(key))
+  }
+
+  /// A sync of somebody else's record, begun while the bytes are written: it does not take them along,
+  /// so that of their own record has to.
+  @Test(arguments: ["append", "overwrite", "truncate", "entry", "entries", "transaction"])
+  func acknowledgedBytesWereSynced(what: String) throws {
+    let storage = FaultyStorage(try MemoryStorage())
+    var options = Database.Options()
+    options.durability = .sync
+    let database = try Database.open(
+      storage: storage, options: options, hasBackgroundThreads: false)
+    let (region, store) = (try database.region("r"), try EntryStore(database, "s"))
+    try region.append([UInt8](repeating: 1, count: 200_000))
+    try store.write("a", [UInt8](repeating: 2, count: 70_000))
+    try publishWithoutWaiting(database)
+    let log = try #require(database.engine.pager.log)
+    // How many calls there were when the other sync was over, before the last bytes were written.
+    let mark = Locked(0)
+    storage.setHook { call in
+      // The bytes; the log is written in pieces of its own.
+      if call.operation == .write, call.byteCount >= 20_000 {
+        do {
+          try log.waitUntilDurable(log.endLSN)
+        } catch {
+          Issue.record(error)
+        }
+        mark.withLock { $0 = storage.calls.count }
+      }
+      return nil
+    }
+    storage.clearCalls()
+    let bytes = [UInt8](repeating: 7, count: 30_000)
+    switch what {
+    case "append": try region.append(bytes)
+    case "overwrite": try region.write(bytes, at: 100)
+    case "truncate": try region.truncate(to: 160_000)
+    case "entry": try store.write("b", bytes)
+    case "entries": try store.write([(key: "b", bytes: bytes), (key: "c", bytes: bytes)])
+    default:
+      try database.write { transaction in
+        try transaction.region("r").append(bytes)
+        try transaction.insert("long", bytes)
+      }
+    }
+    storage.setHook(nil)
+    let (calls, start) = (storage.calls, mark.withLock { $0 })
+    #expect(start > 0, "no bytes were written: \(calls)")
+    #expect(
+      calls[start...].contains { $0.operation == .synchronize },
+      "the bytes were acknowledged before a sync: \(calls)")
+    try database.close()
   }
 
   @Test func acknowledgedValuesWereSynced() throws {

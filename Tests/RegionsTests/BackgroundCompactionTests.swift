@@ -93,6 +93,22 @@ import Testing
     try database.close()
   }
 
+  /// Who asks gets one that begins after that, or will once more.
+  @Test func askingAgain() throws {
+    let folder = try TemporaryFolder()
+    let (database, contents) = try fixture(folder.file())
+    for round in 0..<20 {
+      let compaction = try database.compactInBackground()
+      if round % 3 == 0 { compaction.cancel() }
+    }
+    let last = try database.compactInBackground()
+    #expect(errorCode { try database.write { _ in _ = try last.wait() } } == .nestedTransaction)
+    _ = try last.wait()
+    #expect(try database.compact().movedValueCount == 0)
+    try check(database, contents)
+    try database.close()
+  }
+
   @Test func errorsReachWhoWaits() throws {
     let storage = FaultyStorage(try MemoryStorage())
     let database = try openDatabase(in: storage)

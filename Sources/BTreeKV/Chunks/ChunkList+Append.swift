@@ -29,7 +29,6 @@ extension ChunkList {
         writer.pointee.tail.byteCount + bytes.count
           <= min(Chunk.fullByteCount, extent.pageCount * pageByteCount)
       {
-        try tree.makeDurable(valueOf: bytes.count, inTransaction: tree.isInTransaction)
         try extendTail(bytes, in: extent)
       } else if writer.pointee.tail.index == 0, writer.pointee.tail.extent == nil,
         tree.isInline(
@@ -49,7 +48,6 @@ extension ChunkList {
   /// Appends bytes over the borders of chunks, in a transaction.
   private func extend(_ bytes: UnsafeRawBufferPointer) throws(PagerError) {
     var rest = bytes
-    try tree.makeDurable(valueOf: bytes.count, inTransaction: true)
     while !rest.isEmpty {
       if writer.pointee.tail.byteCount == Chunk.fullByteCount {
         writer.pointee.tail = Chunk(index: writer.pointee.tail.index + 1, byteCount: 0)
@@ -103,6 +101,7 @@ extension ChunkList {
   ) throws(PagerError) {
     var tail = writer.pointee.tail
     try put(bytes, at: tail.byteCount, in: extent)
+    try tree.makeDurable(valueOf: bytes.count, inTransaction: tree.isInTransaction)
     writer.pointee.sum.update(bytes)
     tail.byteCount += bytes.count
     tail.checksum = Chunk.checksum(of: writer.pointee.sum.finish())
@@ -135,7 +134,9 @@ extension ChunkList {
     if let extent = tail.extent, needed <= extent.pageCount * pageByteCount { return extent }
     let full = Chunk.fullPageCount(pageByteCount)
     let extent: Extent
-    if tail.index == 0, whole + tail.byteCount < Chunk.fullByteCount {
+    if tail.index == 0, whole + tail.byteCount < Chunk.fullByteCount,
+      pager.kept.reservation(of: self) == nil
+    {
       var pageCount = 1
       while pageCount * pageByteCount < needed { pageCount *= 2 }
       extent = try pager.allocator.allocateExtent(pageCount: min(pageCount, full))
@@ -215,16 +216,44 @@ extension ChunkList {
     try access.change(nil) { () throws(PagerError) in
       try know()
       let full = Chunk.fullPageCount(pageByteCount)
-      let missing = max(0, byteCount) - (writer.pointee.tail.index + 1) * Chunk.fullByteCount
-      let reserved = (pager.kept.reservation(of: self)?.pageCount ?? 0) * pageByteCount
-      guard missing > reserved else { return }
-      guard missing <= tree.longestRun / full * Chunk.fullByteCount else {
+      let tail = writer.pointee.tail
+      let last = tail.extent ?? previousExtent()
+      // Chunks that have all their pages; the first one may have fewer.
+      let there = tail.index + (tail.extent?.pageCount == full ? 1 : 0)
+      let chunkCount = (max(0, byteCount) - 1) / Chunk.fullByteCount + 1 - there
+      let old = pager.kept.reservation(of: self)
+      guard byteCount > 0, chunkCount * full > old?.pageCount ?? 0 else { return }
+      guard chunkCount <= tree.longestRun / full else {
         throw PagerError(
           .invalidArgument, "so many bytes can't be reserved in one piece", path: engine.path,
-          expected: UInt64(tree.longestRun / full * Chunk.fullByteCount), found: UInt64(missing))
+          expected: UInt64((tree.longestRun / full + there) * Chunk.fullByteCount),
+          found: UInt64(byteCount))
       }
-      try reserve(byteCount: missing)
+      let new = try run(of: chunkCount * full, from: old, behind: last)
+      pager.kept.setReservation(new, of: self)
     }
+  }
+
+  /// A run of so many pages: what is reserved and more behind it, or else one behind the last chunk, or
+  /// anywhere. What was reserved is part of it or given back.
+  private func run(
+    of pageCount: Int, from old: Extent?, behind last: Extent?
+  ) throws(PagerError) -> Extent {
+    let allocator = pager.allocator
+    if let old {
+      let more = pageCount - old.pageCount
+      if allocator.allocateExtent(at: old.end, pageCount: more, multipleOf: more) != nil {
+        return Extent(first: old.first, pageCount: pageCount)
+      }
+    } else if let last,
+      let new = allocator.allocateExtent(
+        at: last.end, pageCount: pageCount, multipleOf: pageCount)
+    {
+      return new
+    }
+    let new = try allocator.allocateExtent(pageCount: pageCount)
+    pager.kept.endReservation(of: self)
+    return new
   }
 
   /// How many bytes the list can have without more room.

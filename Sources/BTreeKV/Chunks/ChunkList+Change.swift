@@ -71,7 +71,6 @@ extension ChunkList {
   /// Writes bytes over those that are there; each chunk that is touched is written anew, once.
   func overwrite(_ edits: consuming ChunkEdits) throws(PagerError) {
     beginLayoutChange()
-    try tree.makeDurable(valueOf: edits.byteCount, inTransaction: true)
     var pages = NewPages(self)
     defer { pages.giveBack() }
     let room = UnsafeMutableRawBufferPointer.allocate(
@@ -114,6 +113,7 @@ extension ChunkList {
     let extent = try pages.take(pageCount, chunksLeft: chunksLeft)
     do throws(PagerError) {
       try tree.write(content, at: 0, [extent])
+      try tree.makeDurable(valueOf: content.count, inTransaction: true)
       chunk.birth = pager.publishLatch.withLock { pager.published.pointee.epoch }
       chunk.checksum = Chunk.checksum(of: checksum64(content, seed: 0))
       chunk.extent = extent
@@ -182,7 +182,6 @@ extension ChunkList {
     if last == 0, tree.isInline(key: ChunkKey.byteCount, value: left) {
       try insert(inline: content, index: 0)
     } else {
-      try tree.makeDurable(valueOf: left, inTransaction: true)
       var pages = NewPages(self)
       defer { pages.giveBack() }
       // Any chunk but the first has room for a whole one.

@@ -71,6 +71,7 @@ package final class ChunkList: @unchecked Sendable {
     if let last = try tree.lastChunk(of: id, root: root) {
       writer.pointee.tail = last
       try withBytes(of: last.index, root: root) { writer.pointee.sum.update($0) }
+      if let extent = last.extent { try pager.allocator.secure(extent) }
       try mapTail()
     }
     writer.pointee.rollbackCount = rollbackCount

@@ -174,6 +174,8 @@ extension ChunkList {
     var isSideBySide = true
     try tree.forEachChunk(of: id, first..<last + 1, root: root) { (chunk, _) throws(PagerError) in
       guard let extent = chunk.extent,
+        // So that no place overflows.
+        Int(extent.end) <= pager.allocator.pageCount,
         chunk.end >= min(range.upperBound, (chunk.index + 1) * Chunk.fullByteCount)
       else {
         isSideBySide = false

@@ -171,6 +171,12 @@ extension EntryLog {
   ///
   /// - Returns: how many bytes there are fewer.
   package func compact(_ durability: Database.Durability?) throws(PagerError) -> Int {
+    try engine.snapshots.withoutExpiry { () throws(PagerError) in
+      try compactAtOnce(durability)
+    }
+  }
+
+  private func compactAtOnce(_ durability: Database.Durability?) throws(PagerError) -> Int {
     try list.changeAtOnce(chunks, durability) { () throws(PagerError) in
       engine.pager.touch(index.tree.descriptor)
       let count = list.writerByteCount

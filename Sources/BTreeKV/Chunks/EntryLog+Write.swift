@@ -181,7 +181,6 @@ extension EntryLog {
     guard total <= Self.shortByteCount,
       tail.byteCount + total <= min(Chunk.fullByteCount, extent.pageCount * list.pageByteCount)
     else { return nil }
-    try list.tree.makeDurable(valueOf: total, inTransaction: false)
     return try withIndexKey(key) { (indexKey) throws(PagerError) in
       try ChunkKey.with(list.id, tail.index) { (chunkKey) throws(PagerError) in
         guard
@@ -196,6 +195,8 @@ extension EntryLog {
         trailer.count(key: key.count, old.place)
         let target = memory + tail.byteCount
         trailer.writeEntry(key, payload, to: target)
+        // Behind the last write and in front of the record (rule B5).
+        engine.pager.log?.noteUnsyncedValues()
         var sum = list.writer.pointee.sum
         sum.update(UnsafeRawBufferPointer(start: target, count: total))
         tail.byteCount += total

@@ -10,7 +10,7 @@ internal import Pager
 /// There is one object for each handle; what is written is told by the list's own end.
 package final class EntryLog: Sendable {
   let list: ChunkList
-  let chunks: TreeAccess
+  package let chunks: TreeAccess
   let index: TreeAccess
   var engine: Engine { list.engine }
 

@@ -20,6 +20,11 @@ extension Transaction {
 
   /// The list of a number.
   package func chunkList(_ id: UInt64) -> ChunkList { state.engine.chunkList(id) }
+
+  /// Traps when a handle is one to another database, whose lists have other numbers.
+  package func checkIsOfSameDatabase(_ access: TreeAccess) {
+    precondition(access.engine === state.engine, "the transaction is of another database")
+  }
 }
 
 extension Transaction {

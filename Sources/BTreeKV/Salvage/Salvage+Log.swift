@@ -22,6 +22,7 @@ extension Salvage {
         case .gap(let from, let to):
           // What nobody knew to be durable is the end of the log, not damage.
           guard from < durable else { return false }
+          hasLogGap = true
           let end = to.map { " to \($0.rawValue)" } ?? " on"
           report.lose("the log is damaged from position \(from.rawValue)\(end)")
         case .brokenLink(let at):

@@ -79,7 +79,7 @@ extension Salvage {
         isPage(key)
           ? pageNumber(key) < pages[id]?.count ?? 0
           : isWhole(restored) && hasAllPages(vector, pages[id])
-            && !(isRecordTreeTorn && isOfStamp(key))
+            && !(isOfStamp(key) && (isRecordTreeTorn || listsWithoutStamps.contains(id)))
       else { return }
       let number = withUnsafeBytes(of: restored.list.id.bigEndian) { Array($0) }
       try insert(number + key[8...], value, .vectorRecords)
@@ -88,7 +88,9 @@ extension Salvage {
     try store.drop(.vectorRecords)
   }
 
-  private func isWhole(_ restored: RestoredList) -> Bool { restored.isWhole && !isChunkTreeTorn }
+  private func isWhole(_ restored: RestoredList) -> Bool {
+    restored.isWhole && !isChunkTreeTorn && !hasLogGap
+  }
 
   // MARK: Compressed vectors
 
@@ -139,7 +141,7 @@ extension Salvage {
   /// Whether no page is missing, as far as that is known: so what is in the list belongs behind them.
   private func hasAllPages(_ vector: FoundVector, _ pages: FoundPages?) -> Bool {
     guard vector.isCompressed else { return true }
-    guard !isRecordTreeTorn else { return false }
+    guard !isRecordTreeTorn, !hasLogGap else { return false }
     guard let pages else { return true }
     return !pages.hasGap && pages.count == pages.statisticsCount
   }

@@ -12,6 +12,10 @@ final class Salvage {
   private(set) var isChunkTreeTorn = false
   /// Whether parts of the tree of the vectors' records are missing.
   private(set) var isRecordTreeTorn = false
+  /// Whether changes are missing between those that were found.
+  var hasLogGap = false
+  /// The lists of which something is lost that was kept for a stamp.
+  private(set) var listsWithoutStamps: Set<UInt64> = []
   /// Whether pages of the tree of entries could not be reached.
   private(set) var isEntryTreeTorn = false
   /// The lists that are entry stores, with their names if they are known.
@@ -251,6 +255,9 @@ final class Salvage {
     } catch {
       // Only forged entries are so long.
       guard error.code == .keyTooLong || error.code == .valueTooLong else { throw error }
+    }
+    if tree == .vectorRecords, key.count > 8, (3...5).contains(key[8]) {
+      listsWithoutStamps.insert(ChunkKey.list(key))
     }
     report.damagedValueCount += 1
     report.lose(

@@ -68,6 +68,7 @@ final class SnapshotRegistry: Sendable {
   let pager: Pager
   let ageLimitNanoseconds: UInt64?
   let held = Locked<[ObjectIdentifier: SnapshotPin.State]>([:])
+  private let expiryHolds = Locked(0)
 
   init(pager: Pager, ageLimitSeconds: Double?) {
     self.pager = pager
@@ -93,9 +94,17 @@ final class SnapshotRegistry: Sendable {
     pager.releasePin(state.epoch)
   }
 
+  /// Runs something that reads through snapshots of its own for as long as it takes; none expires
+  /// meanwhile.
+  func withoutExpiry<R>(_ body: () throws(PagerError) -> R) throws(PagerError) -> R {
+    expiryHolds.withLock { $0 += 1 }
+    defer { expiryHolds.withLock { $0 -= 1 } }
+    return try body()
+  }
+
   /// Lets go of every snapshot that is older than the options allow.
   func expire() {
-    guard let limit = ageLimitNanoseconds else { return }
+    guard let limit = ageLimitNanoseconds, expiryHolds.withLock({ $0 == 0 }) else { return }
     let now = SystemCalls.monotonicNanoseconds()
     let old = held.withLock { held in
       held.values.filter { now &- $0.takenAtNanoseconds > limit }

@@ -170,16 +170,20 @@ extension Tree {
     return value
   }
 
-  /// Syncs the bytes of a value before the log names them, if that is needed.
+  /// Syncs the bytes of a value before the log names them, if that is needed, or else notes them.
+  ///
+  /// Called behind their last write and in front of the record that names them: a sync in between takes
+  /// both the note and the bytes along. What a transaction wrote is noted when it is committed.
   ///
   /// A value beyond 1 MiB must be on the medium by then, or else a restart would have to read it all
   /// to know whether it is whole (rule B5). Others go with the sync of the record.
   func makeDurable(valueOf byteCount: Int, inTransaction: Bool) throws(PagerError) {
     guard let log = pager.log else { return }
-    if inTransaction { pager.noteUnsyncedValues(byteCount) }
-    if byteCount <= Pager.unsyncedLimit {
+    if inTransaction {
+      pager.noteUnsyncedValues(byteCount)
+    } else if byteCount <= Pager.unsyncedLimit {
       log.noteUnsyncedValues()
-    } else if !inTransaction {
+    } else {
       try pager.poisoning { () throws(PagerError) in try pager.storage.synchronize() }
     }
   }

@@ -25,12 +25,18 @@ extension Tree {
       guard let visit = try leaf(for: key, root: nil) else { return nil }
       guard pool.endRead(visit.page.id, visit.version) else { continue }
       guard let second = try other.leaf(for: otherKey, root: nil) else { return nil }
-      guard pool.endRead(second.page.id, second.version),
-        pool.lockExclusive(visit.page.id, visit.version)
-      else { continue }
+      guard pool.endRead(second.page.id, second.version) else { continue }
+      // Only a made-up file has one leaf in two trees.
+      guard visit.page.id != second.page.id else { throw Node.mismatch(second.page) }
+      guard pool.lockExclusive(visit.page.id, visit.version) else { continue }
       guard pool.lockExclusive(second.page.id, second.version) else {
         pool.unlockUnchanged(visit.page.id)
         continue
+      }
+      for page in [visit.page, second.page] where !node(page.id).isPage(page, level: 0) {
+        pool.unlockUnchanged(visit.page.id)
+        pool.unlockUnchanged(second.page.id)
+        throw Node.mismatch(page)
       }
       return (held(visit.page, key), other.held(second.page, otherKey))
     }

@@ -58,6 +58,14 @@ extension PageAllocator {
     }
   }
 
+  /// Where a hole that begins at or before a page ends; the next page, when there is none.
+  ///
+  /// Lock held.
+  func endOfHole(_ page: Int) -> Int {
+    guard !holes.words.isEmpty, holes.contains(page) else { return page + 1 }
+    return holes.firstUnused(inKnown: page..<allocatedPageCount)
+  }
+
   /// Gives runs of unused pages back to the file system.
   ///
   /// - Parameters:

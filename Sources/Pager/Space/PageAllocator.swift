@@ -26,6 +26,9 @@ package final class PageAllocator: @unchecked Sendable {
   /// Unused pages for which the file may have no room on the medium: see `PageAllocator+Holes.swift`.
   var holes = PageBitmap()
 
+  /// Whether the file had holes when it was opened.
+  private let wasSparse: Bool
+
   /// An allocator for a file of `allocatedPageCount` pages of which those in `used` are used.
   ///
   /// - Parameter isSparse: whether any unused page may be a hole.
@@ -48,6 +51,7 @@ package final class PageAllocator: @unchecked Sendable {
     }
     self.pageLimit = pageLimit
     self.isBeingWritten = isBeingWritten
+    wasSparse = isSparse
     usedPageCount = self.used.usedCount(below: allocatedPageCount)
     if isSparse { markUnusedAsHoles() }
   }
@@ -76,7 +80,9 @@ package final class PageAllocator: @unchecked Sendable {
     lock.lock()
     defer { lock.unlock() }
     while let id = recentlyFreed.popLast() {
-      if !used.contains(Int(id)), !isBeingWritten(id) { return try take(Int(id)) }
+      if !used.contains(Int(id)), !isBeingWritten(id), let taken = try take(Int(id)) {
+        return taken
+      }
       lowestUnused = min(lowestUnused, Int(id))
     }
     var firstBusy: Int?
@@ -88,7 +94,11 @@ package final class PageAllocator: @unchecked Sendable {
           firstBusy = firstBusy ?? page
           continue
         }
-        let id = try take(page)
+        guard let id = try take(page) else {
+          firstBusy = firstBusy ?? page
+          from = endOfHole(page)
+          continue
+        }
         lowestUnused = firstBusy ?? from
         return id
       }
@@ -97,8 +107,14 @@ package final class PageAllocator: @unchecked Sendable {
     }
   }
 
-  private func take(_ page: Int) throws(PagerError) -> PageID {
-    try fillHoles(around: page)
+  /// Takes an unused page; nil when it is a hole for which there is no room on the medium.
+  private func take(_ page: Int) throws(PagerError) -> PageID? {
+    do throws(PagerError) {
+      try fillHoles(around: page)
+    } catch {
+      guard error.code == .diskFull else { throw error }
+      return nil
+    }
     usedPageCount += used.set(true, page..<page + 1)
     return PageID(UInt64(page))
   }
@@ -140,7 +156,14 @@ package final class PageAllocator: @unchecked Sendable {
           from = busy + 1
           continue
         }
-        try fillHoles(in: run)
+        do throws(PagerError) {
+          try fillHoles(in: run)
+        } catch {
+          // There may be room behind the hole that has none.
+          guard error.code == .diskFull else { throw error }
+          from = max(start + 1, endOfHole(start))
+          continue
+        }
         usedPageCount += used.set(true, run)
         return Extent(first: PageID(UInt64(start)), pageCount: pageCount)
       }
@@ -171,6 +194,15 @@ package final class PageAllocator: @unchecked Sendable {
     guard count > 0, (try? fillHoles(in: first..<first + count)) != nil else { return nil }
     usedPageCount += used.set(true, first..<first + count)
     return Extent(first: PageID(start), pageCount: count)
+  }
+
+  /// Makes sure that pages in use are really there, before they are written through a mapping.
+  ///
+  /// Allocated pages that were never written may be holes in a copy of the file.
+  package func secure(_ extent: Extent) throws(PagerError) {
+    guard wasSparse else { return }
+    let first = Int(extent.first.rawValue)
+    try storage.allocate(byteRange: byteRange(first..<first + extent.pageCount))
   }
 
   /// Takes back what nobody needs any more.

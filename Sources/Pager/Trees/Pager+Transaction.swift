@@ -109,9 +109,12 @@ extension Pager {
     // What failed since it began may be what it stands on (rule C7).
     try failureCell.check()
     let isLogged = log != nil && !transaction.pointee.log.isTooLong
-    if log != nil {
+    if let log {
       if transaction.pointee.unsyncedByteCount > Self.unsyncedLimit {
         try poisoning { () throws(PagerError) in try storage.synchronize() }
+      } else if transaction.pointee.unsyncedByteCount > 0 {
+        // Not before all bytes are written: a sync of somebody else's may take the note along.
+        log.noteUnsyncedValues()
       }
       if isLogged { try reserveLog(body: transaction.pointee.log.byteCount) }
     }

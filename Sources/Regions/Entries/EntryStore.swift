@@ -68,10 +68,12 @@ public struct EntryStore: WritableEntryStore, Sendable {
 
   /// The store as a transaction of its database sees it.
   ///
-  /// - Parameter transaction: one of the same `Database` that is under way.
+  /// - Parameter transaction: one of the same `Database` that is under way; of another one it is a
+  ///   programming error and traps.
   @_lifetime(borrow transaction)
   public func access(in transaction: borrowing Transaction) -> TransactionEntryStore {
-    TransactionEntryStore(transaction.entryAccess(access.log.listID, access.prefix))
+    transaction.checkIsOfSameDatabase(access.log.chunks)
+    return TransactionEntryStore(transaction.entryAccess(access.log.listID, access.prefix))
   }
 
   /// Moves an entry to another store.
@@ -97,7 +99,8 @@ public struct EntryStore: WritableEntryStore, Sendable {
       }
     } else {
       guard let entry = try read(key) else { throw EntryAccess.notFound }
-      try store.write(key, entry.bytes)
+      // Durable there before it goes here, whatever both were opened with.
+      try store.write(key, entry.bytes, durability: .sync)
       try remove(key)
     }
   }

@@ -128,6 +128,9 @@ extension VectorReader {
 extension VectorReader where Element: VectorNumber {
   /// As `sum(in:)`, to the last bit, in several threads at once.
   ///
+  /// But for floating-point numbers of compressed vectors: the sums of their pages are added in
+  /// another order.
+  ///
   /// - Parameters:
   ///   - range: of which elements; holes are left out.
   ///   - threadCount: with the caller's; nil means as many as there are processors.
@@ -147,6 +150,9 @@ extension VectorReader where Element: VectorNumber {
   }
 
   /// As `mean(in:)`, to the last bit, in several threads at once.
+  ///
+  /// But for floating-point numbers of compressed vectors: the sums of their pages are added in
+  /// another order.
   ///
   /// - Parameters:
   ///   - range: of which elements; holes are left out.

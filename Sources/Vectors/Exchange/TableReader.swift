@@ -18,15 +18,24 @@ public struct ColumnSink {
   ) {
     self.name = name
     typeName = "\(type)"
+    let isFloat = type is any FloatingPoint.Type
     self.receive = { text in
       guard let text else {
         try receive(nil)
         return true
       }
-      guard let element = Element(text) else { return false }
+      guard let element = Element(text), !(isFloat && Self.hasOverflown(element, text)) else {
+        return false
+      }
       try receive(element)
       return true
     }
+  }
+
+  /// Whether digits stand for more than the type has.
+  private static func hasOverflown<Element>(_ element: Element, _ text: String) -> Bool {
+    guard let number = element as? any FloatingPoint, number.isInfinite else { return false }
+    return text.contains(where: \.isNumber)
   }
 }
 
@@ -82,6 +91,21 @@ public struct TableReader {
 struct TextPlace: Equatable {
   var line = 1
   var column = 1
+  /// How many bytes of a mark that says UTF-8, as some programs put it in front of a text, were met.
+  private var markCount: Int? = 0
+
+  private static let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
+
+  /// Whether a byte is part of the mark in front of the text.
+  mutating func isInMark(_ byte: UInt8) -> Bool {
+    guard let count = markCount else { return false }
+    guard count < Self.mark.count, byte == Self.mark[count] else {
+      markCount = nil
+      return false
+    }
+    markCount = count + 1
+    return true
+  }
 
   mutating func advance(_ byte: UInt8) {
     if byte == UInt8(ascii: "\n") {
@@ -108,6 +132,7 @@ protocol FieldParser {
 extension FieldParser {
   mutating func read(_ bytes: [UInt8]) throws {
     for byte in bytes {
+      if place.isInMark(byte) { continue }
       try read(byte)
       place.advance(byte)
     }

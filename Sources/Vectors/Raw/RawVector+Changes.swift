@@ -20,7 +20,9 @@ extension BufferedVector {
     if let stored = elements as? [Element.Stored] {
       pending.pointee.appended.append(contentsOf: stored)
     } else {
-      pending.pointee.appended.append(contentsOf: elements.lazy.map(\.stored))
+      // First, since the caller's sequence may use this handle.
+      let stored = ContiguousArray(elements.lazy.map(\.stored))
+      pending.pointee.appended.append(contentsOf: stored)
     }
   }
 
@@ -130,8 +132,9 @@ extension BufferedVector {
   ///   - element: what is appended.
   /// - Throws: as `count`.
   public func fill(to count: Int, with element: Element) throws(DatabaseError) {
-    let missing = count - (try keptCount()) - pending.pointee.appended.count
-    guard missing > 0 else { return }
+    let there = try keptCount() + pending.pointee.appended.count
+    guard count > there else { return }
+    let missing = count - there
     pending.pointee.appended.append(contentsOf: repeatElement(element.stored, count: missing))
   }
 
@@ -165,6 +168,9 @@ extension BufferedVector {
   }
 
   /// Stores an element in the first hole, or appends it if there is none.
+  ///
+  /// Handles do not see what others have buffered: where several of them fill holes, or append what is
+  /// to have its index, do it in transactions.
   ///
   /// - Parameter element: any.
   /// - Returns: its index.

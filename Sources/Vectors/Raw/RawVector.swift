@@ -61,7 +61,8 @@ public final class RawVector<Element: VectorElement>: BufferedVector<Element> {
 
   /// The vector as a transaction of its database sees it; what is buffered here has no part in that.
   ///
-  /// - Parameter transaction: one of the same `Database` that is under way.
+  /// - Parameter transaction: one of the same `Database` that is under way; of another one it is a
+  ///   programming error and traps.
   @_lifetime(borrow transaction)
   public func access(in transaction: borrowing Transaction) -> TransactionRawVector<Element> {
     TransactionRawVector(access.in(transaction))

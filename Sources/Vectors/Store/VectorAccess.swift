@@ -71,7 +71,8 @@ public final class VectorAccess: Sendable {
 
   /// The same vector as a transaction sees it.
   func `in`(_ transaction: borrowing Transaction) -> VectorAccess {
-    VectorAccess(
+    transaction.checkIsOfSameDatabase(chunks)
+    return VectorAccess(
       self, transaction.chunkList(list.id), chunks: transaction.access(to: .chunks),
       records: transaction.access(to: .vectorRecords))
   }

@@ -146,7 +146,8 @@ struct VectorCatalogue: WritableTree {
     guard let record = try find(name) else {
       throw DatabaseError(PagerError(.notFound, "there is no vector named \"\(name)\""))
     }
-    if name == newName { return }
+    // As bytes: there are several spellings of one text.
+    if name.utf8.elementsEqual(newName.utf8) { return }
     guard try find(newName) == nil else {
       throw DatabaseError(
         PagerError(.alreadyExists, "there is a vector named \"\(newName)\" already"))

@@ -53,9 +53,13 @@ enum VectorKey {
     .range(make(list, kind, first, numbers.lowerBound), make(list, kind, first, numbers.upperBound))
   }
 
-  /// The last of a key's numbers; nil when it has none or makes no sense.
+  /// The last of a key's numbers; nil when it makes no sense.
   static func lastNumber(_ key: [UInt8]) -> Int? {
-    guard key.count == 17 || key.count == 25 else { return nil }
+    guard key.count > 8, let kind = Kind(rawValue: key[8]) else { return nil }
+    switch kind {
+    case .changes, .holes, .stamp, .pageStatistics, .page: guard key.count == 17 else { return nil }
+    case .oldElements, .oldHoles: guard key.count == 25 else { return nil }
+    }
     let number = key.withUnsafeBytes {
       UInt64(bigEndian: $0.loadUnaligned(fromByteOffset: key.count - 8, as: UInt64.self))
     }

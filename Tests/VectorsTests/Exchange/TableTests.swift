@@ -181,4 +181,40 @@ import Vectors
       }
     }
   }
+
+  /// Some programs put a mark in front of UTF-8.
+  @Test(arguments: [TableFormat.csv, .ndjson, .json]) func marksAreNoText(format: TableFormat)
+    throws
+  {
+    let text =
+      switch format {
+      case .csv: "\"n\"\n1\n\n"
+      case .ndjson: "{\"n\":1}\n{\"n\":null}\n"
+      case .json: "[1,null]"
+      }
+    for cut in 0...4 {
+      var found: [UInt8?] = []
+      var reader = TableReader(format, [ColumnSink("n", of: UInt8.self) { found.append($0) }])
+      let bytes = [0xEF, 0xBB, 0xBF] + Array(text.utf8)
+      try reader.read(Array(bytes[..<cut]))
+      try reader.read(Array(bytes[cut...]))
+      try reader.finish()
+      #expect(found == [1, nil], "\(format), cut at \(cut)")
+    }
+  }
+
+  @Test func numbersThatAreTooLarge() throws {
+    func read(_ text: String) throws -> [Float?] {
+      var found: [Float?] = []
+      var reader = TableReader(.csv, [ColumnSink("n", of: Float.self) { found.append($0) }])
+      try reader.read(Array("n\n\(text)\n".utf8))
+      try reader.finish()
+      return found
+    }
+    #expect(try read("inf") == [.infinity] && read("-inf") == [-.infinity])
+    #expect(try read("3.4e38") == [3.4e38])
+    for text in ["3.5e38", "-1e400"] {
+      #expect(throws: ExchangeError.self, "\(text)") { try read(text) }
+    }
+  }
 }

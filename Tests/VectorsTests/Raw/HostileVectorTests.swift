@@ -21,6 +21,15 @@ import Testing
     try vector.write()
   }
 
+  /// A stamp under a key of two numbers, which names the same stamp again and again.
+  @Test(.timeLimit(.minutes(1))) func stampsOfTwoNumbers() throws {
+    try records.insert(
+      key(.stamp, 1, 5), [UInt8](repeating: 1, count: 8) + [0, 0, 0, 0, 0, 0, 0, 0])
+    #expect(errorCode { _ = try vector.stamps } == .corrupted)
+    #expect(errorCode { try vector.verify() } == .corrupted)
+    #expect(errorCode { _ = try vector.rollback(before: 1) } == .corrupted)
+  }
+
   private struct Tree: WritableTree {
     let access: TreeAccess
     var owner: Database? { nil }

@@ -402,4 +402,21 @@ import Vectors
     #expect(try vector.holes.isEmpty && vector.element(at: 3000)?.rawValue == 8)
     try database.close()
   }
+
+  /// The caller's sequence may use the handle that takes it.
+  @Test func appendingWhatWrites() throws {
+    let database = try openDatabase(in: MemoryStorage())
+    let vector = try RawVector<UInt64>.open("v", in: database)
+    vector.append(contentsOf: 0..<100)
+    vector.append(
+      contentsOf: (100..<1000).lazy.map { number in
+        if number % 100 == 0 { try? vector.write() }
+        return UInt64(number)
+      })
+    try vector.write()
+    #expect(try Array(vector.reader()) == Array(0..<1000))
+    #expect(errorCode { try vector.fill(to: .min, with: 1) } == nil)
+    #expect(try vector.count == 1000)
+    try database.close()
+  }
 }
