@@ -235,7 +235,9 @@ extension ChunkList {
   }
 
   /// A run of so many pages: what is reserved and more behind it, or else one behind the last chunk, or
-  /// anywhere. What was reserved is part of it or given back.
+  /// anywhere.
+  ///
+  /// What was reserved is part of it or given back.
   private func run(
     of pageCount: Int, from old: Extent?, behind last: Extent?
   ) throws(PagerError) -> Extent {
