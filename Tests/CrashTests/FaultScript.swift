@@ -58,7 +58,7 @@ struct FaultScript: Sendable {
       Session(steps: third, end: .close),
     ],
     probes: [key(3), key(8), Array("large".utf8)].map { key in
-      { try $0.lookup(key) == $1["", default: [:]][key] }
+      { equalBytes(try $0.lookup(key), $1["", default: [:]][key]) }
     })
 
   static func key(_ number: Int) -> [UInt8] { Array("key \(100 + number)".utf8) }
