@@ -40,7 +40,8 @@ let package = Package(
       name: "TestSupport", dependencies: ["BTreeKV", "Pager"], path: "Tests/TestSupport",
       swiftSettings: settings + latchSettings),
     .target(
-      name: "CrashSupport", dependencies: ["BTreeKV", "Pager", "Regions", "TestSupport"],
+      name: "CrashSupport",
+      dependencies: ["BTreeKV", "Pager", "Regions", "TestSupport", "Vectors"],
       path: "Tests/CrashSupport", swiftSettings: settings),
     .executableTarget(
       name: "Torture", dependencies: ["CrashSupport", "Pager", "TestSupport"],

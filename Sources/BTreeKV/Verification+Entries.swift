@@ -74,9 +74,15 @@ extension Verification {
     _ state: StoreCheck, _ stores: [UInt64: EntryLog]
   ) throws(DatabaseError) {
     guard let log = stores[state.id] else { return }
-    let count = try log.summary().count
-    if count != state.keyCount {
-      report.note("entry store \(state.id) counts \(count) keys but has \(state.keyCount)")
+    do throws(DatabaseError) {
+      let count = try log.summary().count
+      if count != state.keyCount {
+        report.note("entry store \(state.id) counts \(count) keys but has \(state.keyCount)")
+      }
+    } catch {
+      // What is wrong with others is to be found, too.
+      guard error.code == .corrupted else { throw error }
+      report.note("\(error)")
     }
   }
 }

@@ -2,9 +2,10 @@ package import BTreeKV
 import Pager
 import Regions
 import TestSupport
+import Vectors
 
-/// The content of a database, of all its trees, regions and entry stores with their names, as one number
-/// that does not depend on order (but for that in which entries were written), and its count.
+/// The content of a database, of all its trees, regions, entry stores and vectors with their names, as one
+/// number that does not depend on order (but for that in which entries were written), and its count.
 package struct ContentDigest: Hashable {
   package private(set) var sum: UInt64 = 0
   package private(set) var count = 0
@@ -55,6 +56,12 @@ package struct ContentDigest: Hashable {
   package mutating func add(store hash: UInt64) { sum &+= hash }
   package mutating func remove(store hash: UInt64) { sum &-= hash }
 
+  /// Counts a vector, also while it is empty.
+  ///
+  /// - Parameter hash: as `VectorModel.hash` has it.
+  package mutating func add(vector hash: UInt64) { sum &+= hash }
+  package mutating func remove(vector hash: UInt64) { sum &-= hash }
+
   package init() {}
 
   /// What an open database holds.
@@ -80,6 +87,7 @@ package struct ContentDigest: Hashable {
       }
       try digest.add(store, name)
     }
+    try digest.addVectors(of: try database.snapshot())
     self = digest
   }
 
@@ -106,7 +114,15 @@ package struct ContentDigest: Hashable {
       }
       try digest.add(store, name)
     }
+    try digest.addVectors(of: snapshot)
     self = digest
+  }
+
+  private mutating func addVectors(of snapshot: Snapshot) throws {
+    for description in try snapshot.vectors() {
+      let name = description.name
+      add(vector: try VectorModel(name, of: snapshot).hash(vector: name))
+    }
   }
 
   /// Counts a region as its readers see it.

@@ -1,6 +1,7 @@
 package import BTreeKV
 package import Pager
 import TestSupport
+import Vectors
 
 /// Says whether a file is whole.
 package enum CrashCheck {
@@ -11,6 +12,8 @@ package enum CrashCheck {
     let database = try Database.open(
       storage: storage, options: options, hasBackgroundThreads: false)
     try requireSound(database, "after opening")
+    // Each is what it was at its stamps, too.
+    for vector in try database.vectors() { _ = try VectorModel(vector.name, of: database) }
     return (try ContentDigest(of: database), database)
   }
 }

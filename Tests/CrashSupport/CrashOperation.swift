@@ -24,6 +24,8 @@ package enum CrashOperation: Sendable, Equatable {
   case region(Int, RegionChange)
   /// A change of an entry store; outside of transactions one that is not there is made, and no more.
   case entries(Int, EntryChange)
+  /// A change of a vector; outside of transactions one that is not there is made, and no more.
+  case vector(Int, VectorChange)
   /// A savepoint inside a transaction.
   case savepoint([CrashOperation], isKept: Bool)
   case transaction([CrashOperation], isKept: Bool)
@@ -82,6 +84,7 @@ extension CrashOperation: CustomStringConvertible {
     case .renameTree(let tree, let other): ".renameTree(\(tree), to: \(other))"
     case .region(let region, let change): ".region(\(region), \(change))"
     case .entries(let store, let change): ".entries(\(store), \(change))"
+    case .vector(let vector, let change): ".vector(\(vector), \(change))"
     case .savepoint(let parts, let isKept): ".savepoint(\(Self.list(parts)), isKept: \(isKept))"
     case .transaction(let parts, let isKept):
       ".transaction(\(Self.list(parts)), isKept: \(isKept))"

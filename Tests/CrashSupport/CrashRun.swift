@@ -2,6 +2,7 @@ package import BTreeKV
 import Pager
 import Regions
 import TestSupport
+import Vectors
 
 /// A workload on a recorded file, to be crashed at any instant of it.
 package struct CrashRun {
@@ -21,6 +22,9 @@ package struct CrashRun {
 
   /// Entries that are held, and the hash of what each must show.
   private var heldEntries: [(Entry, UInt64)] = []
+
+  /// Readers of raw vectors, and what each must show.
+  private var vectorReaders: [(RawVectorReader<UInt32>, [UInt32])] = []
 
   /// A run on a file of this content; none makes a new one.
   package init(_ plan: CrashPlan, contents: [UInt8] = []) throws {
@@ -155,6 +159,7 @@ package struct CrashRun {
     snapshots = []
     readers = []
     heldEntries = []
+    vectorReaders = []
   }
 
   private mutating func takeReaders(_ database: Database) throws {
@@ -169,6 +174,11 @@ package struct CrashRun {
       heldEntries.append((last, Self.hash(last)))
     }
     if heldEntries.count > 8 { heldEntries.removeFirst(heldEntries.count - 8) }
+    for (name, vector) in driver.model.vectors where !OperationDriver.isCompressed(name) {
+      let reader = try RawVector<UInt32>.open(name, in: database).reader()
+      vectorReaders.append((reader, vector.elements))
+    }
+    if vectorReaders.count > 8 { vectorReaders.removeFirst(vectorReaders.count - 8) }
   }
 
   private static func hash(_ entry: Entry) -> UInt64 {
@@ -184,6 +194,9 @@ package struct CrashRun {
       let bytes = reader.bytes
       let found = bytes.withUnsafeBytes { ContentDigest.hash(name, $0) }
       try require(found == hash, "a reader of region \"\(name)\" shows other bytes")
+    }
+    for (reader, elements) in vectorReaders {
+      try require(reader.elementsEqual(elements), "a reader of a vector shows other elements")
     }
   }
 }
@@ -209,6 +222,9 @@ extension TreesModel {
       var store = EntryStoreModel()
       for entry in entries.reversed() { _ = store.write(entry.key, entry.bytes) }
       setStore(name, store)
+    }
+    for vector in try database.vectors() {
+      setVector(vector.name, try VectorModel(vector.name, of: database))
     }
   }
 

@@ -1,6 +1,7 @@
 package import BTreeKV
 import Regions
 import TestSupport
+import Vectors
 
 /// Makes the same changes in a database and in a model, and compares what the calls return.
 package struct OperationDriver {
@@ -16,6 +17,7 @@ package struct OperationDriver {
   /// lasts as long as they do.
   var handles: [String: Region] = [:]
   var entryHandles: [String: EntryStore] = [:]
+  var vectorHandles: [String: BufferedVector<UInt32>] = [:]
 
   package init() {}
 
@@ -23,6 +25,7 @@ package struct OperationDriver {
   package mutating func forgetHandles() {
     handles = [:]
     entryHandles = [:]
+    vectorHandles = [:]
   }
 
   package static func key(_ number: Int) -> [UInt8] {
@@ -53,6 +56,7 @@ package struct OperationDriver {
       model.rename(name, to: new)
     case .region(let region, let change): try self.change(region, change, in: database)
     case .entries(let store, let change): try self.change(store, change, in: database)
+    case .vector(let vector, let change): try self.change(vector, change, in: database)
     default:
       let name = Self.names[operation.tree]
       if name.isEmpty {
@@ -111,6 +115,7 @@ package struct OperationDriver {
       model.rename(name, to: new)
     case .region(let region, let change): try self.change(region, change, in: transaction)
     case .entries(let store, let change): try self.change(store, change, in: transaction)
+    case .vector(let vector, let change): try self.change(vector, change, in: transaction)
     default:
       let name = Self.names[operation.tree]
       if name.isEmpty {

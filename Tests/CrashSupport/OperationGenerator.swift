@@ -9,10 +9,12 @@ package struct OperationGenerator {
   package var largePerMille = 25
   /// Of a hundred changes so many are transactions.
   package var transactionPercent: Int
-  /// Of a hundred changes so many are of regions or entry stores.
+  /// Of a hundred changes so many are of regions, entry stores or vectors.
   package var regionPercent: Int
   /// Of a hundred of these so many are of entry stores.
   package var entryPercent: Int
+  /// Of a hundred of the others so many are of vectors.
+  package var vectorPercent: Int
 
   package init(seed: UInt64) {
     random = CrashRandom(seed: seed)
@@ -21,6 +23,7 @@ package struct OperationGenerator {
     transactionPercent = [5, 40, 80][random.below(3)]
     regionPercent = [0, 20, 60][random.below(3)]
     entryPercent = [0, 50, 100][random.below(3)]
+    vectorPercent = [0, 50, 100][random.below(3)]
   }
 
   private mutating func key() -> Int { random.below(keyCount) }
@@ -114,14 +117,53 @@ package struct OperationGenerator {
     return .entries([0, 0, 0, 1, 2][random.below(5)], change)
   }
 
-  private mutating func changeOfRegionOrStore(isAlone: Bool = false) -> CrashOperation {
+  /// Few elements mostly; some fill pages, or a chunk.
+  private mutating func elementCount() -> Int {
+    switch random.below(60) {
+    case 0: 15_000 + random.below(3000)
+    case 1..<4: random.below(3000)
+    case 4..<20: random.below(400)
+    default: random.below(40)
+    }
+  }
+
+  private mutating func edits() -> [VectorEdit] {
+    (0..<random.below(5)).map { _ in
+      let percent = random.below(100)
+      return switch random.below(16) {
+      case 0..<7: .append(count: elementCount())
+      case 7..<11:
+        .update(percent: percent, count: random.below(random.once(in: 6) ? 3000 : 40))
+      case 11, 12: .take(percent: percent)
+      case 13: .fillFirstHole
+      default: .truncate(percent: random.once(in: 5) ? 0 : percent)
+      }
+    }
+  }
+
+  private mutating func changeOfVector() -> CrashOperation {
+    let change: VectorChange =
+      switch random.below(20) {
+      case 0..<9: .write(edits())
+      case 9..<14: .commit(edits())
+      case 14: .fold(edits())
+      case 15..<18: .rollback(random.below(4))
+      case 18: random.once(in: 3) ? .remove : .write([.append(count: 300)])
+      default: .rename(to: random.below(4))
+      }
+    return .vector([0, 0, 1, 2, 2, 3][random.below(6)], change)
+  }
+
+  private mutating func changeOfContent(isAlone: Bool = false) -> CrashOperation {
     let isDurable = isAlone && random.once(in: 15)
     if random.below(100) < entryPercent {
       guard isDurable else { return changeOfStore() }
       return .entries(
         random.below(3), .writeDurably(key: random.below(keyCount), size: regionSize()))
     }
-    guard isDurable else { return changeOfRegion() }
+    guard isDurable else {
+      return random.below(100) < vectorPercent ? changeOfVector() : changeOfRegion()
+    }
     return .region(random.below(4), .appendDurably(size: regionSize()))
   }
 
@@ -131,7 +173,7 @@ package struct OperationGenerator {
       switch random.below(20) {
       case 0 where depth < 3: .savepoint(parts(depth: depth + 1), isKept: random.once(in: 2))
       case 1: changeOfTrees()
-      case _ where random.below(100) < regionPercent: changeOfRegionOrStore()
+      case _ where random.below(100) < regionPercent: changeOfContent()
       default: change([0, 0, 1, 2, 3][random.below(5)])
       }
     }
@@ -143,7 +185,7 @@ package struct OperationGenerator {
       return .transaction(parts(depth: 0), isKept: !random.once(in: 6))
     }
     if random.once(in: 12) { return changeOfTrees() }
-    if random.below(100) < regionPercent { return changeOfRegionOrStore(isAlone: true) }
+    if random.below(100) < regionPercent { return changeOfContent(isAlone: true) }
     if random.once(in: 15) {
       return .insertDurably(tree: 0, key: key(), size: size())
     }

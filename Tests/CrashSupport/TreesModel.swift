@@ -1,8 +1,9 @@
-/// What all trees, regions and entry stores should hold, and the digest of that.
+/// What all trees, regions, entry stores and vectors should hold, and the digest of that.
 package struct TreesModel: Sendable {
   package private(set) var trees: [String: [[UInt8]: [UInt8]]] = ["": [:]]
   package private(set) var regions: [String: [UInt8]] = [:]
   package private(set) var stores: [String: EntryStoreModel] = [:]
+  package private(set) var vectors: [String: VectorModel] = [:]
   package private(set) var digest = ContentDigest()
 
   package init() {}
@@ -50,6 +51,13 @@ package struct TreesModel: Sendable {
     if let old = stores[name] { digest.remove(store: old.hash(store: name)) }
     if let store { digest.add(store: store.hash(store: name)) }
     stores[name] = store
+  }
+
+  /// Sets a vector's content, nil for no vector.
+  package mutating func setVector(_ name: String, _ vector: VectorModel?) {
+    if let old = vectors[name] { digest.remove(vector: old.hash(vector: name)) }
+    if let vector { digest.add(vector: vector.hash(vector: name)) }
+    vectors[name] = vector
   }
 
   package func has(_ name: String) -> Bool { trees[name] != nil }

@@ -1,4 +1,5 @@
 import Regions
+import TestSupport
 
 @testable import BTreeKV
 
@@ -14,17 +15,37 @@ extension FaultScript {
 
   static let regionsAtFirst: [Step] = [
     append("small", 200), append("small", 5000), append("big", 70_000),
-    .holdRegions, .readRegions,
-    reserve("big", 150_000), append("big", 3000),
+    .hold(regionHandles), .hold(regionReaders),
+    reserve("big", 150_000), append("big", 3000), append("big", 17_000),
     inTransaction,
     writeMany("big"), append("small", 40), truncate("big", 66_000, andAppend: 300),
   ]
 
   static let regionsLater: [Step] = [
-    append("small", 90), .holdRegions, .readRegions, truncate("big", 500, andAppend: 0),
+    append("small", 90), .hold(regionHandles), .hold(regionReaders),
+    truncate("big", 500, andAppend: 0),
     write("small", at: 100, 3000), inTransaction, removeRegion("big"), append("big", 800),
     renameRegion("small", "renamed"),
   ]
+
+  /// What the writer knows of a region lasts as long as its handle.
+  private static let regionHandles = Holding(name: "regions") { database, _ in
+    try database.regionNames().map { name in
+      let region = try database.existingRegion(name)
+      return { region != nil }
+    }
+  }
+
+  private static let regionReaders = Holding(name: "readers") { database, content in
+    try database.regionNames().compactMap { name in
+      guard let reader = try database.existingRegion(name)?.reader() else { return nil }
+      let expected = bytes(of: name, content) ?? []
+      return {
+        let span = reader.bytes
+        return equalBytes(span.withUnsafeBytes { Array($0) }, expected)
+      }
+    }
+  }
 
   private static func change(
     _ name: String, _ region: String, _ run: @escaping @Sendable (TransactionRegion) throws -> Void,

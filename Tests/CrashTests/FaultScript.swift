@@ -2,9 +2,11 @@ import TestSupport
 
 @testable import BTreeKV
 
-/// What all fault runs do: every operation there is, over three openings of one file.
-enum FaultScript {
+/// What fault runs do: operations over several openings of one file.
+struct FaultScript: Sendable {
   /// All trees by their names; the main one has none.
+  ///
+  /// What is no tree counts as one of another name.
   typealias Content = [String: [[UInt8]: [UInt8]]]
 
   /// One call, and what it makes of the content.
@@ -24,21 +26,40 @@ enum FaultScript {
     case endSnapshot
     /// Reads a large value through a mapping.
     case mapValue([UInt8])
-    /// Holds a handle of each region from now on: what the writer knows of it lasts as long.
-    case holdRegions
-    /// Maps each region, and holds the readers until the opening ends.
-    case readRegions
+    case hold(Holding)
+  }
+
+  /// Handles and readers that are held until the opening ends.
+  struct Holding: Sendable {
+    var name: String
+    /// Takes them; each of the closures says whether one still shows what it did.
+    var take: @Sendable (Database, Content) throws -> [() throws -> Bool]
   }
 
   /// How an opening ends.
   enum End: Sendable { case close, die }
 
-  static let sessions: [(steps: [Step], end: End)] = [
-    (creation, .close), (second, .die), (third, .close),
-  ]
+  struct Session: Sendable {
+    var steps: [Step]
+    var end: End
+  }
 
-  /// Keys that are looked up after each step.
-  static let probes: [[UInt8]] = [key(3), key(8), Array("large".utf8)]
+  /// Looks something up, and says whether it is as the content has it.
+  typealias Probe = @Sendable (Database, Content) throws -> Bool
+
+  var sessions: [Session]
+  /// Run after each step.
+  var probes: [Probe]
+
+  /// Every operation of trees and regions.
+  static let trees = FaultScript(
+    sessions: [
+      Session(steps: creation, end: .close), Session(steps: second, end: .die),
+      Session(steps: third, end: .close),
+    ],
+    probes: [key(3), key(8), Array("large".utf8)].map { key in
+      { equalBytes(try $0.lookup(key), $1["", default: [:]][key]) }
+    })
 
   static func key(_ number: Int) -> [UInt8] { Array("key \(100 + number)".utf8) }
 
@@ -217,13 +238,18 @@ enum FaultScript {
     return entries
   }
 
-  /// As `==`, which compares arrays slowly in debug builds.
+  /// What a script knows beside what a database shows is in trees whose names begin so.
+  static let hidden: Character = "#"
+
+  /// Whether both show the same; as `==`, which compares arrays slowly in debug builds.
   static func areEqual(_ a: Content, _ b: Content) -> Bool {
-    a.count == b.count
-      && a.allSatisfy { name, entries in
-        guard let others = b[name], others.count == entries.count else { return false }
-        return entries.allSatisfy { equalBytes($0.value, others[$0.key]) }
+    let names = Set(a.keys).union(b.keys).filter { $0.first != hidden }
+    return names.allSatisfy { name in
+      guard let entries = a[name], let others = b[name], others.count == entries.count else {
+        return false
       }
+      return entries.allSatisfy { equalBytes($0.value, others[$0.key]) }
+    }
   }
 
   /// What a database holds.
@@ -233,6 +259,8 @@ enum FaultScript {
       content[name] = try database.existingTree(name).map { try entries(of: $0) }
     }
     content.merge(try regions(of: database)) { tree, _ in tree }
+    content.merge(try entryStores(of: database)) { tree, _ in tree }
+    content.merge(try vectors(of: database)) { tree, _ in tree }
     return content
   }
 
@@ -243,6 +271,8 @@ enum FaultScript {
       content[name] = try snapshot.tree(name).map { try entries(of: $0) }
     }
     content.merge(try regions(of: snapshot)) { tree, _ in tree }
+    content.merge(try entryStores(of: snapshot)) { tree, _ in tree }
+    content.merge(try vectors(of: snapshot)) { tree, _ in tree }
     return content
   }
 }

@@ -1,5 +1,4 @@
 import Foundation
-import Regions
 import Synchronization
 import TestSupport
 
@@ -14,10 +13,32 @@ struct PlannedFault: Sendable, CustomStringConvertible {
   var number: Int
   var code: PagerError.Code
   var isForever: Bool
+  /// The calls that fail are those that would make the file longer than this, in place of a number.
+  var limitByteCount: Int?
+  /// Whether there is room again after the first failure, and what failed is done again.
+  var isRetried: Bool { limitByteCount != nil }
+
+  init(
+    operations: Set<FaultyStorage.Operation>, number: Int, code: PagerError.Code, isForever: Bool
+  ) {
+    self.operations = operations
+    self.number = number
+    self.code = code
+    self.isForever = isForever
+  }
+
+  /// A disk on which a file can't be longer.
+  init(limitByteCount: Int) {
+    self.init(operations: [.allocate], number: 1, code: .diskFull, isForever: true)
+    self.limitByteCount = limitByteCount
+  }
 
   var systemError: Int32 { code == .diskFull ? ENOSPC : EIO }
   var error: PagerError { PagerError(code, "a planned fault", systemError: systemError) }
-  var description: String { "call \(number) fails with \(code) \(isForever ? "for ever" : "once")" }
+  var description: String {
+    if let limitByteCount { return "there is room for \(limitByteCount) bytes" }
+    return "call \(number) fails with \(code) \(isForever ? "for ever" : "once")"
+  }
 
   /// What calls of the database may throw after it.
   var allowedCodes: Set<String> { [code.name, "poisoned", "outcomeUnknown"] }
@@ -57,13 +78,14 @@ enum FaultMedium {
   }
 }
 
-/// One run of `FaultScript` in which a call fails.
+/// One run of a script in which a call fails.
 ///
 /// Power does not fail here: what was handed to the system is there afterwards. (`FaultTests` and
 /// `TransactionFaultTests` look at what a power cut leaves.)
 final class FaultScriptRun {
   typealias Content = FaultScript.Content
 
+  let script: FaultScript
   let durability: Database.Durability
   let medium: FaultMedium
   let fault: PlannedFault?
@@ -72,6 +94,8 @@ final class FaultScriptRun {
   private(set) var failedCalls: [FaultyStorage.Call] = []
   /// What calls of the database threw.
   private(set) var thrownCodes: Set<String> = []
+  /// How long the file was at most.
+  private(set) var peakByteCount = 0
 
   /// What readers see.
   private var current: Content = ["": [:]]
@@ -84,10 +108,13 @@ final class FaultScriptRun {
   private var isPoisoned = false
   private var failureCount = 0
   private var snapshots: [(snapshot: Snapshot, content: Content)] = []
-  private var regions: [Region] = []
-  private var readers: [(reader: RegionReader, bytes: [UInt8])] = []
+  private var held: [(name: String, isUnchanged: () throws -> Bool)] = []
 
-  init(_ durability: Database.Durability, _ medium: FaultMedium, _ fault: PlannedFault?) {
+  init(
+    _ script: FaultScript, _ durability: Database.Durability, _ medium: FaultMedium,
+    _ fault: PlannedFault?
+  ) {
+    self.script = script
     self.durability = durability
     self.medium = medium
     self.fault = fault
@@ -102,7 +129,7 @@ final class FaultScriptRun {
   }
 
   func run() throws {
-    for (number, session) in FaultScript.sessions.enumerated() {
+    for (number, session) in script.sessions.enumerated() {
       let storage = FaultyStorage(try medium.open())
       arm(storage)
       let before = problems.count
@@ -112,6 +139,9 @@ final class FaultScriptRun {
       if storage.mappingCount != 0 { problems.append("\(storage.mappingCount) mappings are left") }
       problems += try medium.leaks()
       failedCalls += storage.failedCalls
+      for call in storage.calls where call.operation == .allocate {
+        peakByteCount = max(peakByteCount, call.offset + call.byteCount)
+      }
       if let fault { callCount += storage.callCount(of: fault.operations) }
       for index in before..<problems.count {
         problems[index] = "opening \(number): \(problems[index])"
@@ -137,7 +167,11 @@ final class FaultScriptRun {
 
   private func arm(_ storage: FaultyStorage) {
     guard let fault, !isHealed else { return }
-    if failedCalls.isEmpty {
+    if let limit = fault.limitByteCount {
+      storage.setHook { call in
+        call.operation == .allocate && call.offset + call.byteCount > limit ? fault.error : nil
+      }
+    } else if failedCalls.isEmpty {
       storage.failAt(
         fault.number - callCount, fault.error, forever: fault.isForever, matching: fault.operations)
     } else if fault.isForever {
@@ -160,8 +194,7 @@ final class FaultScriptRun {
     failureCount = 0
     defer {
       snapshots = []
-      regions = []
-      readers = []
+      held = []
     }
     let wasOver = isOver(storage)
     let database: Database
@@ -207,17 +240,18 @@ final class FaultScriptRun {
     return nil
   }
 
-  private func isPossible(_ content: Content) -> Bool {
-    possible.contains { FaultScript.areEqual($0, content) }
+  /// Which of the contents that the opening may find this is.
+  private func known(_ content: Content) -> Content? {
+    possible.first { FaultScript.areEqual($0, content) }
   }
 
   /// What an opening finds is one of the contents that it may find.
   private func settle(_ database: Database, _ storage: FaultyStorage) -> Bool {
     attempt("reading all", storage) {
       let found = try FaultScript.content(of: database)
-      if !isPossible(found) { problems.append("an opening finds what was never promised") }
-      current = found
-      possible = [found]
+      if known(found) == nil { problems.append("an opening finds what was never promised") }
+      current = known(found) ?? found
+      possible = [current]
     }
   }
 
@@ -227,7 +261,12 @@ final class FaultScriptRun {
     switch step {
     case .change(let change): run(change, database, storage)
     case .checkpoint:
-      if attempt("checkpoint", storage, { try database.checkpoint() }) { possible = [current] }
+      let wasHealed = isHealed
+      if attempt("checkpoint", storage, { try database.checkpoint() }) {
+        possible = [current]
+      } else if isHealed, !wasHealed, fault?.isRetried ?? false {
+        run(step, database, storage)
+      }
     case .beginSnapshot:
       attempt("snapshot", storage) { snapshots.append((try database.snapshot(), current)) }
     case .endSnapshot:
@@ -239,19 +278,9 @@ final class FaultScriptRun {
         snapshot.close()
       }
       snapshots = []
-    case .holdRegions:
-      attempt("regions", storage) {
-        for name in try database.regionNames() {
-          if let region = try database.existingRegion(name) { regions.append(region) }
-        }
-      }
-    case .readRegions:
-      attempt("readers", storage) {
-        for name in try database.regionNames() {
-          guard let reader = try database.existingRegion(name)?.reader() else { continue }
-          let bytes = current[FaultScript.tree(ofRegion: name)]?[[]] ?? []
-          readers.append((reader, bytes))
-        }
+    case .hold(let holding):
+      attempt(holding.name, storage) {
+        held += try holding.take(database, current).map { (holding.name, $0) }
       }
     case .mapValue(let key):
       attempt("mapping a value", storage) {
@@ -272,6 +301,7 @@ final class FaultScriptRun {
     var after = current
     change.apply(&after)
     let wasPoisoned = isPoisoned
+    let wasHealed = isHealed
     let code = thrownCode(change.name, storage) { try change.run(database, current) }
     switch code {
     case nil:
@@ -284,22 +314,29 @@ final class FaultScriptRun {
       // It is visible, and may be durable.
       current = after
       possible.append(after)
-    default: break
+    case "poisoned": break
+    default:
+      attempt("reading all", storage) {
+        if !FaultScript.areEqual(try FaultScript.content(of: database), current) {
+          problems.append("\(change.name) throws, and leaves a part of itself")
+        }
+      }
+      // With room it must go well; `isOver` says so.
+      if isHealed, !wasHealed, fault?.isRetried ?? false { run(change, database, storage) }
     }
   }
 
   /// Reads go on: nothing that readers need is written.
   private func probe(_ database: Database, _ storage: FaultyStorage) {
-    for key in FaultScript.probes {
+    for probe in script.probes {
       let wasOver = isOver(storage)
       do {
-        if try database.lookup(key) != current["", default: [:]][key] {
-          problems.append("a lookup finds another value")
-        }
+        if !(try probe(database, current)) { problems.append("a lookup finds another value") }
       } catch {
         let isOfMedia = fault?.operations.contains(.read) ?? false
         if wasOver || !isOfMedia { problems.append("a lookup throws \(error)") }
-        note(error.code.name, error.systemError, "a lookup", storage)
+        let error = error as? DatabaseError
+        note(error?.code.name ?? "what is no error of its", error?.systemError, "a lookup", storage)
       }
     }
   }
@@ -349,8 +386,9 @@ final class FaultScriptRun {
     }
     // Somebody makes room.
     failureCount += 1
-    if fault.isForever, fault.code == .diskFull, failureCount == 3 {
+    if fault.isForever, fault.code == .diskFull, failureCount == (fault.isRetried ? 1 : 3) {
       storage.stopFailing()
+      storage.setHook(nil)
       isHealed = true
     }
   }
@@ -359,13 +397,12 @@ final class FaultScriptRun {
   private func checkWhole(_ database: Database, _ storage: FaultyStorage) {
     for (snapshot, _) in snapshots { snapshot.close() }
     snapshots = []
-    for (reader, bytes) in readers {
-      let span = reader.bytes
-      let found = span.withUnsafeBytes { Array($0) }
-      if !equalBytes(found, bytes) { problems.append("a reader of a region has changed") }
+    for (name, isUnchanged) in held {
+      attempt(name, storage) {
+        if !(try isUnchanged()) { problems.append("what \(name) show has changed") }
+      }
     }
-    readers = []
-    regions = []
+    held = []
     let kept = database.pager.kept.pageCounts
     if kept.reserved != 0 || kept.deferred != 0 {
       problems.append("\(kept.reserved) pages are reserved and \(kept.deferred) shown for nobody")
@@ -400,7 +437,7 @@ final class FaultScriptRun {
       let database = try Database.open(
         storage: storage, options: options, hasBackgroundThreads: false)
       let found = try FaultScript.content(of: database)
-      if !isPossible(found) { problems.append("what was acknowledged is not there") }
+      if known(found) == nil { problems.append("what was acknowledged is not there") }
       try database.insert("afterwards", "value")
       let sound = try database.verify().problems
       if !sound.isEmpty { problems.append("afterwards: \(sound.prefix(3))") }

@@ -78,4 +78,42 @@ import Testing
     let bytes = storage.reopen().copyOfContents().count
     #expect(bytes < 1 << 20, "\(bytes) bytes are left of almost nothing")
   }
+
+  /// rule C1: readers that come after bytes in force got other places see the new ones, also where one
+  /// mapping serves many readers; those from before see the old ones.
+  @Test func readersBeforeAndAfterAChange() throws {
+    struct Refusal: Error {}
+    let folder = try TemporaryFolder()
+    let database = try Database.open(folder.file())
+    let region = try database.region("region")
+    var bytes = [UInt8](repeating: 1, count: 200_000)
+    try region.append(bytes)
+    var readers: [(reader: RegionReader, bytes: [UInt8])] = []
+    func compare(_ what: String) throws {
+      readers.append((try region.reader(), bytes))
+      for (index, (reader, bytes)) in readers.enumerated() {
+        let span = reader.bytes
+        let found = span.withUnsafeBytes { Array($0) }
+        #expect(equalBytes(found, bytes), "\(what): reader \(index)")
+      }
+    }
+    try compare("at first")
+    try region.append([UInt8](repeating: 2, count: 1000))
+    bytes += [UInt8](repeating: 2, count: 1000)
+    try compare("appended")
+    try region.write([UInt8](repeating: 3, count: 500), at: 70_000)
+    bytes.replaceSubrange(70_000..<70_500, with: [UInt8](repeating: 3, count: 500))
+    try compare("written over")
+    try? database.write { transaction in
+      try region.access(in: transaction).write([4], at: 70_000)
+      throw Refusal()
+    }
+    try compare("undone")
+    try region.truncate(to: 100_000, andAppend: [UInt8](repeating: 5, count: 90_000))
+    bytes = bytes.prefix(100_000) + [UInt8](repeating: 5, count: 90_000)
+    try compare("cut")
+    readers = []
+    try requireSound(database, "afterwards")
+    try database.close()
+  }
 }

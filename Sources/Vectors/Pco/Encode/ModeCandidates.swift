@@ -16,11 +16,13 @@ enum ModeCandidates {
     let sample = sample(ordered)
     guard sample.count >= minSampleCount else { return [] }
     if kind == .float {
-      return FloatCandidates<Number>(
-        sample.map { LatentJoiner.floatBits(ofOrdered: $0) }
-      ).modes
+      var bits: [Number] = []
+      for number in sample { bits.append(LatentJoiner.floatBits(ofOrdered: number)) }
+      return FloatCandidates<Number>(bits).modes
     }
-    return commonFactors(of: sample.map { UInt64($0) }).prefix(maxFactorCount).map {
+    var wide: [UInt64] = []
+    for number in sample { wide.append(UInt64(number)) }
+    return commonFactors(of: wide).prefix(maxFactorCount).map {
       .intMult(base: $0)
     }
   }
@@ -32,12 +34,15 @@ enum ModeCandidates {
       ordered.count, maxSampleCount, max(fairSampleCount, ordered.count / sampleStep))
     guard count >= minSampleCount else { return [] }
     var random: UInt64 = 0x9E37_79B9_7F4A_7C15
-    return (0..<count).map { index in
+    var sample: [Number] = []
+    sample.reserveCapacity(count)
+    for index in 0..<count {
       let start = index * ordered.count / count
       let end = (index + 1) * ordered.count / count
       random = random &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-      return ordered.values[start + Int(random >> 33) % max(end - start, 1)]
+      sample.append(ordered.values[start + Int(random >> 33) % max(end - start, 1)])
     }
+    return sample
   }
 
   /// Numbers that so many of the sample are alike modulo them that it saves bits, best first.
