@@ -31,6 +31,8 @@ struct SlidingMedian: Sendable {
       halves.append(.lower)
     } else if places[slot] >= 0 {
       remove(slot)
+      // So that the lower half tells where the new one belongs, if there is anything.
+      balance()
     }
     count += 1
     if let number, !number.isNaN {

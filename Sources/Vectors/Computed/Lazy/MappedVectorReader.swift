@@ -76,10 +76,12 @@ extension VectorReader {
 /// A column that can't fail, as one that may: so that it can be zipped with such.
 ///
 /// Made by `throwing(_:)`.
-public struct ThrowingVectorReader<Base: VectorReader, ReadError: Error>: VectorReader
+public struct ThrowingVectorReader<Base: VectorReader, Failure: Error>: VectorReader
 where Base.ReadError == Never {
   /// The type of the elements.
   public typealias Element = Base.Element
+  /// What reading might throw, but never does.
+  public typealias ReadError = Failure
 
   @usableFromInline let base: Base
 
@@ -89,28 +91,35 @@ where Base.ReadError == Never {
   @inlinable public var count: Int { base.count }
 
   /// A reader of the same elements, for another thread.
-  @inlinable public func copy() -> ThrowingVectorReader { ThrowingVectorReader(base.copy()) }
+  ///
+  /// - Throws: nothing.
+  @inlinable public func copy() throws(Failure) -> ThrowingVectorReader { ThrowingVectorReader(base.copy()) }
 
   /// The element at an index; at a hole, what was there before.
   ///
   /// - Parameter index: below `count`.
-  @inlinable public func value(at index: Int) -> Element { base.value(at: index) }
+  /// - Throws: nothing.
+  @inlinable public func value(at index: Int) throws(Failure) -> Element { base.value(at: index) }
 
   /// Hands over elements in runs of memory, in their order.
   ///
   /// - Parameters:
   ///   - range: of which elements.
   ///   - body: gets elements as they are stored, holes included, valid until it returns.
+  /// - Throws: nothing.
   @inlinable public func readSpans(
     in range: Range<Int>, _ body: (Span<Element.Stored>) -> Void
-  ) {
+  ) throws(Failure) {
     base.readSpans(in: range, body)
   }
 
   /// The places of the holes in a range, ascending.
   ///
   /// - Parameter range: of indices.
-  @inlinable public func holes(in range: Range<Int>) -> [Int] { base.holes(in: range) }
+  /// - Throws: nothing.
+  @inlinable public func holes(in range: Range<Int>) throws(Failure) -> [Int] {
+    base.holes(in: range)
+  }
 }
 
 extension VectorReader where ReadError == Never {
