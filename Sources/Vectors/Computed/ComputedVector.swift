@@ -191,8 +191,8 @@ extension ComputedVector {
     }
     let count = try sourceCount(kept)
     let wanted = self.state(count, history, histories)
-    let isRight = try target.count == count && rightCount(of: state, wanted, history, histories) == count
-    return isRight ? count : nil
+    let right = rightCount(of: state, wanted, history, histories)
+    return try target.count == count && right == count ? count : nil
   }
 
   private func sourceCount(_ sources: [VectorAccess]) throws(DatabaseError) -> Int {

@@ -8,8 +8,8 @@ struct SlidingMedian: Sendable {
   let width: Int
   /// How many elements have been added.
   private var count = 0
-  /// The elements of the window, each at the index mod `width` at which it was added, as integers
-  /// in the same order; nothing means the same for a number whether it comes early or late.
+  /// The elements of the window as integers in the same order, the *n*-th that was added at *n* mod
+  /// `width`.
   private var keys: [Int64] = []
   /// Where each one is in its heap; -1: nowhere.
   private var places: [Int] = []
@@ -43,7 +43,9 @@ struct SlidingMedian: Sendable {
     balance()
   }
 
-  /// The median; nil when there is nothing. Of two in the middle it is their mean.
+  /// The median; nil when there is nothing.
+  ///
+  /// Of two in the middle it is their mean.
   var median: Double? {
     guard let low = heaps[0].first else { return nil }
     let lower = Self.number(keys[low])

@@ -50,7 +50,9 @@ struct SlidingWindow<Aggregate: WindowAggregate>: Sendable {
   }
 }
 
-/// A sum of floating-point numbers and, apart, what was lost by rounding it (A. Neumaier, 1974).
+/// A sum of floating-point numbers and, apart, what was lost by rounding it.
+///
+/// A. Neumaier, 1974.
 struct CompensatedSum: WindowAggregate {
   private var sum = 0.0
   private var lost = 0.0
@@ -66,7 +68,7 @@ struct CompensatedSum: WindowAggregate {
     lost += next.lost
   }
 
-  /// The sum, rounded. Where it is no finite number, nothing can be said of what was lost.
+  /// The sum, rounded; where it is no finite number, nothing can be said of what was lost.
   var value: Double { lost.isFinite ? sum + lost : sum }
 }
 
@@ -140,8 +142,9 @@ struct Greatest<Number: VectorNumber>: WindowAggregate {
   }
 }
 
-/// How many elements there are, their mean, and the sum of the squares of what they differ from it
-/// (T. F. Chan, G. H. Golub, R. J. LeVeque, 1979).
+/// How many elements there are, their mean, and the sum of the squares of what they differ from it.
+///
+/// T. F. Chan, G. H. Golub, R. J. LeVeque, 1979.
 struct Moments: WindowAggregate {
   private var count = 0.0
   private(set) var mean = 0.0

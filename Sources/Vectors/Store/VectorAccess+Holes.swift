@@ -34,7 +34,17 @@ struct HoleBlock: Equatable {
   }
 
   /// The places of the holes, ascending.
-  var offsets: [Int] { (0..<Self.count).filter { self[$0] } }
+  var offsets: [Int] {
+    var found: [Int] = []
+    for (place, word) in words.enumerated() {
+      var rest = word
+      while rest != 0 {
+        found.append(64 * place + rest.trailingZeroBitCount)
+        rest &= rest - 1
+      }
+    }
+    return found
+  }
 
   /// The first place that is a hole in one of two blocks only.
   func firstDifference(from other: HoleBlock) -> Int? {

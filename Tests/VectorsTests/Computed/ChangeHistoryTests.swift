@@ -47,12 +47,14 @@ import Testing
       wrong[offset] = UInt8(value)
       #expect(ChangeHistory(wrong) == nil, "\(value) at \(offset)")
     }
-    let many = bytes[..<8] + (0..<17).flatMap { number -> [UInt8] in
-      var change: [UInt8] = []
-      change.append(littleEndian: UInt64(number + 1))
-      change.append(littleEndian: UInt64(number))
-      return change
-    }
+    let many =
+      bytes[..<8]
+      + (0..<17).flatMap { number -> [UInt8] in
+        var change: [UInt8] = []
+        change.append(littleEndian: UInt64(number + 1))
+        change.append(littleEndian: UInt64(number))
+        return change
+      }
     #expect(ChangeHistory(Array(many)) == nil && ChangeHistory(Array(many.dropLast(16))) != nil)
   }
 

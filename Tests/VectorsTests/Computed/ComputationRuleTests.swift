@@ -82,7 +82,8 @@ import Testing
     for count in [0, 1, 2, 130, 400] {
       let elements = (0..<count).map { _ -> Int32? in
         random.chance(10)
-          ? nil : random.chance(5) ? [.min, .max][random.below(2)] : Int32(random.below(2001) - 1000)
+          ? nil
+          : random.chance(5) ? [.min, .max][random.below(2)] : Int32(random.below(2001) - 1000)
       }
       let seed = runSeed &+ UInt64(width)
       try check(integerSamples(width), elements, beneath: 77, seed: seed)

@@ -9,7 +9,7 @@ import Testing
 /// readers can do.
 @Suite struct LazyVectorTests {
   private let database: Database
-  private static let count = 40_000
+  private static let count = 17_000
 
   init() throws { database = try openDatabase(in: try MemoryStorage()) }
 
@@ -48,10 +48,10 @@ import Testing
     try require(reader.count == expected.count, "\(what): \(reader.count) elements")
     var random = SeededRandom(seed: 9)
     var ranges = [0..<expected.count, 0..<0, expected.count..<expected.count]
-    for edge in [1, 8191, 8192, 8193, 16384] where edge < expected.count {
-      ranges.append(edge - 1..<min(expected.count, edge + 10_000))
+    for edge in [8192, 16384] where edge < expected.count {
+      ranges.append(edge - 1..<min(expected.count, edge + 9))
     }
-    for _ in 0..<5 {
+    for _ in 0..<3 {
       let start = random.below(expected.count + 1)
       ranges.append(start..<start + random.below(expected.count - start + 1))
     }
@@ -68,7 +68,8 @@ import Testing
           expected[index] == found[index - range.lowerBound], "\(what): \(index) is another")
       }
       // Beneath holes lies the same, however it is read.
-      for index in [range.lowerBound, range.lowerBound + range.count / 2] where range.contains(index) {
+      for index in [range.lowerBound, range.lowerBound + range.count / 2]
+      where range.contains(index) {
         try require(
           storedBytes([try reader.value(at: index)])
             == storedBytes([found[index - range.lowerBound]]), "\(what): \(index) alone")
@@ -98,28 +99,34 @@ import Testing
     try check(try raw("a", numbers, beneath: 5).mapped { Int64($0) * 3 }, expected, "raw")
     try check(try compressed("b", numbers).mapped { Int64($0) * 3 }, expected, "compressed")
     try check(try raw("c", [Int32?](), beneath: 5).mapped { $0 }, [], "empty")
+    // Over several of the blocks that threads take.
+    let long = try raw("d", (0..<140_000).map { Int32($0) }, beneath: 0).mapped { Double($0) / 3 }
+    #expect(long.concurrentSum(threadCount: 3) == long.sum())
   }
 
   @Test func zipped() throws {
     let (left, right) = (numbers(2, holes: 300), Array(numbers(3, holes: 200).dropLast(777)))
     let third = numbers(4, holes: 2)
     let pairs = zip(left, right).map { left, right in left.flatMap { a in right.map { a - $0 } } }
-    let triples = zip(pairs, third).map { pair, third in pair.flatMap { a in third.map { a ^ $0 } } }
+    let triples = zip(pairs, third).map { pair, third in pair.flatMap { a in third.map { a ^ $0 } }
+    }
     let (a, b) = (try raw("a", left, beneath: 5), try compressed("b", right))
     let c = try raw("c", third, beneath: 1)
     try check(
       a.throwing(DatabaseError.self).zipped(with: b) { $0 - $1 }, pairs, "raw and compressed")
     try check(b.zipped(with: b) { $0 + $1 }, right.map { $0.map { $0 + $0 } }, "with itself")
-    try check(a.zipped(with: c) { $0 - $1 }, zip(left, third).map { l, r in
-      l.flatMap { l in r.map { l - $0 } }
-    }, "raw")
+    try check(
+      a.zipped(with: c) { $0 - $1 },
+      zip(left, third).map { l, r in
+        l.flatMap { l in r.map { l - $0 } }
+      }, "raw")
     try check(
       b.zipped(with: a.throwing(DatabaseError.self), c.throwing(DatabaseError.self)) {
         ($1 - $0) ^ $2
       }, triples, "three")
   }
 
-  @Test(arguments: [1, 2, 100, 9000, 50_000]) func changesAndWindows(lag: Int) throws {
+  @Test(arguments: [1, 2, 60, 9000, 50_000]) func changesAndWindows(lag: Int) throws {
     let numbers = numbers(5, holes: lag > 1000 ? 2 : 100)
     let expected = changes(numbers, lag, -)
     let (a, b) = (try raw("a", numbers, beneath: 5), try compressed("b", numbers))
@@ -139,7 +146,6 @@ import Testing
       b.windowed(over: lag) { $0[0] - $0[$0.count - 1] }, ends, "compressed windows over \(lag)")
   }
 
-
   @Test func windowsLongerThanTheColumn() throws {
     let reader = try raw("a", [4, 9, nil, 3] as [Int16?], beneath: 5)
     let counts = reader.windowed(over: .max) { Int16($0.count) }
@@ -150,7 +156,7 @@ import Testing
   }
 
   @Test(arguments: [false, true]) func groups(isCompressed: Bool) throws {
-    let numbers = numbers(6, holes: 9000)
+    let numbers = numbers(6, holes: 4000)
     var random = SeededRandom(seed: 3)
     var starts: [UInt32?] = [0]
     while let last = starts.last ?? nil, last < Self.count {
@@ -206,7 +212,8 @@ import Testing
         VectorKey.range(access.list.id, .page, 3..<4))
     }
     // An instant before: still whole.
-    #expect(try mapped.presentCount() == Self.count && mapped.value(at: 4000) == reader.value(at: 4000))
+    #expect(
+      try mapped.presentCount() == Self.count && mapped.value(at: 4000) == reader.value(at: 4000))
     let damaged = try CompressedVector<Int32>.open("b", in: database).reader()
     #expect(throws: DatabaseError.self) {
       try damaged.zipped(with: damaged) { $0 &+ $1 }.sum()

@@ -93,7 +93,9 @@ where Base.ReadError == Never {
   /// A reader of the same elements, for another thread.
   ///
   /// - Throws: nothing.
-  @inlinable public func copy() throws(Failure) -> ThrowingVectorReader { ThrowingVectorReader(base.copy()) }
+  @inlinable public func copy() throws(Failure) -> ThrowingVectorReader {
+    ThrowingVectorReader(base.copy())
+  }
 
   /// The element at an index; at a hole, what was there before.
   ///
