@@ -71,6 +71,50 @@ extension FormatTests {
     return list
   }
 
+  @Test func computedVectors() throws {
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let path = folder.appending(path: "computed.btreekv").path
+    let database = try Database.open(path)
+    let source = try RawVector<UInt16>.open("a", in: database, version: 7)
+    try source.write(appending: [1, 2, 3])
+    let sums = ComputedVector(
+      try RawVector<UInt32>.open("b", in: database), from: source, source,
+      by: .combine { UInt32($0) + UInt32($1) }, version: 5)
+    try sums.update()
+    try source.update(at: 2, 9)
+    try source.write()
+    try sums.update()
+    try source.update(at: 1, 9)
+    try source.write()
+
+    let entries = try entries(of: 7, in: database)
+    let kinds = try entries.map { try bigEndian("record kind", of: "vector key", in: $0.key) }
+    let lists = try entries.map { try bigEndian("vector", of: "vector key", in: $0.key) }
+    let numbers = try entries.map { try bigEndian("first number", of: "vector key", in: $0.key) }
+    #expect(kinds == [1, 8, 8, 9] && numbers == [0, 0, 0, 0])
+    #expect(lists == [lists[0], lists[0], lists[2], lists[2]] && lists[0] != lists[2])
+    let (history, own, state) = (entries[1].value, entries[2].value, entries[3].value)
+    // The change at 1 makes that at 2 needless. The column was cut off at 2.
+    #expect(history[8...] == [2, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0])
+    #expect(own[8...] == [1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0])
+    let (section, part) = ("computation state", "computation source")
+    #expect(try document.number("rule version", of: section, in: state) == 5)
+    #expect(try document.number("source count", of: section, in: state) == 2)
+    #expect(try document.number("computed count", of: section, in: state) == 3)
+    #expect(Array(state[16..<24]) == Array(own[..<8]))
+    #expect(try document.number("own change", of: section, in: state) == 1)
+    let start = try #require(document.sections[section]?["sources"]?.offset)
+    for place in 0..<2 {
+      let origin = Array(state[(start + 28 * place)..<(start + 28 * (place + 1))])
+      #expect(try document.number("source list", of: part, in: origin) == lists[0])
+      #expect(Array(origin[8..<16]) == Array(history[..<8]))
+      #expect(try document.number("source change", of: part, in: origin) == 1)
+      #expect(try document.number("source version", of: part, in: origin) == 7)
+    }
+    #expect(String(decoding: state[(start + 56)...], as: UTF8.self) == "combine")
+    try database.close()
+  }
+
   /// Pages are those of chunks that the codec reads when they get a header.
   @Test func compressedVectors() throws {
     defer { try? FileManager.default.removeItem(at: folder) }

@@ -55,6 +55,14 @@ import Testing
       "vector key": ["vector", "record kind", "first number", "second number"],
       "stamp": ["stamp", "element count"],
       "page statistics": ["least", "greatest", "sum", "not numbers"],
+      "change history": ["history tag", "changes"],
+      "computation state": [
+        "rule version", "source count", "computed count", "own history", "own change", "sources",
+        "rule",
+      ],
+      "computation source": [
+        "source list", "source history", "source change", "source version",
+      ],
       "record": ["checksum", "body length", "durable lag", "body"],
       "record body": ["kind", "flags", "key length", "value length", "key", "value"],
     ]

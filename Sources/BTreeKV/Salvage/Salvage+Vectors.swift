@@ -81,6 +81,8 @@ extension Salvage {
           : isWhole(restored) && hasAllPages(vector, pages[id])
             && !(isOfStamp(key) && (isRecordTreeTorn || listsWithoutStamps.contains(id)))
       else { return }
+      // Nobody knows what has changed: what was computed is to be computed anew.
+      if isOfComputation(key) { return }
       let number = withUnsafeBytes(of: restored.list.id.bigEndian) { Array($0) }
       try insert(number + key[8...], value, .vectorRecords)
     }
@@ -109,6 +111,7 @@ extension Salvage {
 
   private func isPage(_ key: [UInt8]) -> Bool { key.count == 17 && (6...7).contains(key[8]) }
   private func isOfStamp(_ key: [UInt8]) -> Bool { (3...5).contains(key[8]) }
+  private func isOfComputation(_ key: [UInt8]) -> Bool { (8...9).contains(key[8]) }
 
   private func pageNumber(_ key: [UInt8]) -> Int {
     Int(

@@ -34,7 +34,25 @@ struct HoleBlock: Equatable {
   }
 
   /// The places of the holes, ascending.
-  var offsets: [Int] { (0..<Self.count).filter { self[$0] } }
+  var offsets: [Int] {
+    var found: [Int] = []
+    for (place, word) in words.enumerated() {
+      var rest = word
+      while rest != 0 {
+        found.append(64 * place + rest.trailingZeroBitCount)
+        rest &= rest - 1
+      }
+    }
+    return found
+  }
+
+  /// The first place that is a hole in one of two blocks only.
+  func firstDifference(from other: HoleBlock) -> Int? {
+    guard let word = words.indices.first(where: { words[$0] != other.words[$0] }) else {
+      return nil
+    }
+    return 64 * word + (words[word] ^ other.words[word]).trailingZeroBitCount
+  }
 
   /// Drops the holes from a place on.
   mutating func truncate(to offset: Int) {
@@ -99,9 +117,10 @@ extension VectorAccess {
     let period = try period()
     var number = -1
     var block: HoleBlock?
+    var isNoted = false
     for index in indices {
       if index / Self.holeBlockCount != number {
-        if let block { try setHoleBlock(number, block, period) }
+        if let block { try setHoleBlock(number, block, period, &isNoted) }
         number = index / Self.holeBlockCount
         block = try holeBlock(VectorKey.make(list.id, .holes, number))
         // Where there are no holes, none can be filled.
@@ -109,15 +128,18 @@ extension VectorAccess {
       }
       block?[index % Self.holeBlockCount] = isHole
     }
-    if let block { try setHoleBlock(number, block, period) }
+    if let block { try setHoleBlock(number, block, period, &isNoted) }
   }
 
+  /// - Parameter isNoted: whether an earlier block's change is noted.
   private func setHoleBlock(
-    _ number: Int, _ block: HoleBlock, _ period: Period
+    _ number: Int, _ block: HoleBlock, _ period: Period, _ isNoted: inout Bool
   ) throws(DatabaseError) {
     let key = VectorKey.make(list.id, .holes, number)
     let old = try holeBlock(key)
-    if old ?? HoleBlock() == block { return }
+    guard let offset = block.firstDifference(from: old ?? HoleBlock()) else { return }
+    if !isNoted { try noteChange(from: number * Self.holeBlockCount + offset) }
+    isNoted = true
     try keepOldHoles(old ?? HoleBlock(), number, period)
     try store(block, under: key)
   }
@@ -170,8 +192,15 @@ extension VectorAccess {
       }
       kept.append((number, block))
     }
+    var isNoted = false
     for (number, block) in kept {
-      try store(block, under: VectorKey.make(list.id, .holes, number))
+      let key = VectorKey.make(list.id, .holes, number)
+      guard let offset = block.firstDifference(from: try holeBlock(key) ?? HoleBlock()) else {
+        continue
+      }
+      if !isNoted { try noteChange(from: number * Self.holeBlockCount + offset) }
+      isNoted = true
+      try store(block, under: key)
     }
     try records.removeRange(range)
   }

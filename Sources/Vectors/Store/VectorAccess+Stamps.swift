@@ -95,6 +95,7 @@ extension VectorAccess {
     // Elements that were cut off are appended again, the others put back.
     var tail: [UInt8] = []
     var next = start
+    var isNoted = false
     var folding = folding()
     let cursor = try records.cursor(in: range)
     while let entry = try cursor.next() {
@@ -110,6 +111,10 @@ extension VectorAccess {
         next += 1
       }
       record.truncate(to: max(0, start - block * blockCount), stride: stride)
+      if !isNoted, let offset = record.offsets.first {
+        try noteChange(from: block * blockCount + Int(offset))
+        isNoted = true
+      }
       try restore(record, of: block, &folding)
       if tail.count >= 1 << 20 {
         // The last block may be part of a page from then on.
@@ -143,6 +148,7 @@ extension VectorAccess {
   private func cut(to count: Int, _ period: Period?) throws(DatabaseError) {
     let old = try self.count
     guard count < old else { return }
+    try noteChange(from: count)
     if let period { try keepTail(count..<max(count, min(old, period.count)), period) }
     try cutUnchanged(to: count)
     let first = (count + blockCount - 1) / blockCount

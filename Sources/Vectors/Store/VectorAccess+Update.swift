@@ -17,6 +17,7 @@ extension VectorAccess {
     guard last < (try count), updates.indices[0] >= 0 else {
       throw Self.unusable("only an element that is there can be updated")
     }
+    try noteChange(from: updates.indices[0])
     let period = try period()
     var folding = Folding(self)
     var start = 0

@@ -19,6 +19,8 @@ extension VectorAccess {
       return block <= count / blockCount && block * blockCount + Int(last) < count
     }
     if let last = try holes().last, last >= count { throw damage("holes") }
+    _ = try changeHistory()
+    _ = try computationState()
     for period in try stamps() {
       for kind in [VectorKey.Kind.oldElements, .oldHoles] {
         let range = VectorKey.range(list.id, kind, period.number..<period.number + 1)

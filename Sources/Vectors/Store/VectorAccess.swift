@@ -20,6 +20,8 @@ public final class VectorAccess: Sendable {
   let blockCount: Int
   /// What its pages are, if it is compressed.
   let pages: PageLayout?
+  /// What its user gave it.
+  let version: UInt32
   private let options: AccessOptions
   /// How many stamps can be gone back to from the last one.
   var stampLimit: Int { options.stampLimit }
@@ -41,6 +43,7 @@ public final class VectorAccess: Sendable {
     self.options = options
     stride = record.stride
     pages = record.pages
+    version = record.version
     blockCount = record.pages?.count ?? Self.blockCount(stride: record.stride)
   }
 
@@ -56,6 +59,7 @@ public final class VectorAccess: Sendable {
     options = vector.options
     stride = vector.stride
     pages = vector.pages
+    version = vector.version
     blockCount = vector.blockCount
   }
 

@@ -19,6 +19,10 @@ enum VectorKey {
     case pageStatistics = 6
     /// A page's elements, compressed: the page's number.
     case page = 7
+    /// From where on the vector has changed: 0.
+    case changeHistory = 8
+    /// What the vector was computed from, and how far: 0.
+    case computation = 9
   }
 
   static func make(_ list: UInt64, _ kind: Kind, _ numbers: Int...) -> [UInt8] {
