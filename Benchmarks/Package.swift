@@ -11,6 +11,7 @@ let package = Package(
       dependencies: [
         .product(name: "BTreeKV", package: "BTreeKV"),
         .product(name: "Regions", package: "BTreeKV"),
+        .product(name: "Vectors", package: "BTreeKV"),
       ]),
     // The system's: `apt-get install libsqlite3-dev`.
     .systemLibrary(name: "CSQLite", providers: [.apt(["libsqlite3-dev"]), .brew(["sqlite3"])]),

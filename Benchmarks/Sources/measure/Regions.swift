@@ -8,10 +8,14 @@ import Regions
 final class PlainFile {
   let descriptor: Int32
 
-  init(_ path: String, byteCount: Int) {
+  /// A new file.
+  ///
+  /// - Parameter byteCount: how many bytes it is given from the start; nil: it grows as it is written.
+  init(_ path: String, byteCount: Int?) {
     unlink(path)
     descriptor = Foundation.open(path, O_RDWR | O_CREAT, 0o600)
-    precondition(descriptor >= 0 && posix_fallocate(descriptor, 0, off_t(byteCount)) == 0)
+    precondition(descriptor >= 0)
+    if let byteCount { precondition(posix_fallocate(descriptor, 0, off_t(byteCount)) == 0) }
   }
 
   func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) {
@@ -28,7 +32,7 @@ final class PlainFile {
   deinit { close(descriptor) }
 }
 
-private func median(_ values: [Double]) -> Double { values.sorted()[values.count / 2] }
+func median(_ values: [Double]) -> Double { values.sorted()[values.count / 2] }
 
 @inline(never)
 private func sum(_ bytes: UnsafeRawBufferPointer) -> UInt64 {

@@ -241,7 +241,10 @@ func measureReaders(_ path: String, count: Int) throws {
 
 let path = NSTemporaryDirectory() + "measure-\(ProcessInfo.processInfo.processIdentifier).btreekv"
 defer { try? FileManager.default.removeItem(atPath: path) }
-let count = CommandLine.arguments.dropFirst().first.flatMap { Int($0) } ?? 1_000_000
+let wantedCount = CommandLine.arguments.dropFirst().first.flatMap { Int($0) }
+let count = wantedCount ?? 1_000_000
+let vectorCount = wantedCount ?? 50_000_000
+let compressedCount = wantedCount ?? 10_000_000
 let measures: KeyValuePairs<String, () throws -> Void> = [
   "snapshots": { try measureSnapshots(path, count: count) },
   "checkpoints": { try measureCheckpointLatency(path, count: count) },
@@ -257,6 +260,14 @@ let measures: KeyValuePairs<String, () throws -> Void> = [
   "two_regions": { try measureTwoRegions(path) },
   "entries": { try measureSmallEntries(path, count: count) },
   "large_entries": { try measureLargeEntries(path) },
+  "vector_append": { try measureVectorAppends(path, count: vectorCount) },
+  "vector_scan": { try measureVectorScans(path, count: vectorCount) },
+  "vector_reads": { try measureVectorReads(path, count: vectorCount) },
+  "vector_updates": { try measureVectorUpdates(path, count: vectorCount) },
+  "vector_stamps": { try measureVectorStamps(path, count: vectorCount) },
+  "vector_open": { try measureVectorOpening(path, count: vectorCount) },
+  "compressed_reads": { try measureCompressedReads(path, count: compressedCount) },
+  "compressed_filter": { try measureCompressedFilter(path, count: compressedCount) },
 ]
 let wanted = CommandLine.arguments.dropFirst(2)
 do {
