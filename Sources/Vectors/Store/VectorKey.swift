@@ -61,8 +61,8 @@ enum VectorKey {
   static func lastNumber(_ key: [UInt8]) -> Int? {
     guard key.count > 8, let kind = Kind(rawValue: key[8]) else { return nil }
     switch kind {
-    case .changes, .holes, .stamp, .pageStatistics, .page: guard key.count == 17 else { return nil }
     case .oldElements, .oldHoles: guard key.count == 25 else { return nil }
+    default: guard key.count == 17 else { return nil }
     }
     let number = key.withUnsafeBytes {
       UInt64(bigEndian: $0.loadUnaligned(fromByteOffset: key.count - 8, as: UInt64.self))
