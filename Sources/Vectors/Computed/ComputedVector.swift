@@ -161,16 +161,22 @@ extension ComputedVector {
     var progress = ComputationProgress()
     var first: Int?
     while true {
-      let step = try elements.database.changingVectors(durability) {
-        (transaction) throws(DatabaseError) in
-        try advance(
-          elements.access.in(transaction), sources.map { $0.in(transaction) }, &progress,
-          elementCount: elementsPerCommit)
-      }
+      let step = try commit(durability, &progress, elementCount: elementsPerCommit)
       // A source may have changed before the last commit.
       first = min(first ?? .max, step.computed.lowerBound)
       if let failure = step.failure { throw failure }
       if step.isComplete { return (first ?? 0)..<step.computed.upperBound }
+    }
+  }
+
+  /// Does one commit of an update.
+  func commit(
+    _ durability: Database.Durability?, _ progress: inout ComputationProgress, elementCount: Int
+  ) throws(DatabaseError) -> Step {
+    try elements.database.changingVectors(durability) { (transaction) throws(DatabaseError) in
+      try advance(
+        elements.access.in(transaction), sources.map { $0.in(transaction) }, &progress,
+        elementCount: elementCount)
     }
   }
 
@@ -228,7 +234,7 @@ extension ComputedVector {
   }
 
   /// What a commit of an update does.
-  private struct Step {
+  struct Step {
     var computed: Range<Int>
     /// Whether there are no more elements to be computed.
     var isComplete = false

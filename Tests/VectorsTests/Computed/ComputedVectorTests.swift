@@ -119,6 +119,13 @@ import Testing
     try source.rollback(to: 1)
     #expect(try doubles.update() == 0..<4)
     #expect(try found(doubles) == [nil, 4, 6, 8])
+    // Nothing but a hole.
+    try source.take(at: 2)
+    try source.write()
+    #expect(try doubles.update() == 2..<4)
+    try source.rollback(to: 1)
+    #expect(try doubles.update() == 2..<4)
+    #expect(try found(doubles) == [nil, 4, 6, 8])
   }
 
   @Test func anotherRuleVersionOrSourceMeansAnew() throws {
@@ -225,6 +232,39 @@ import Testing
     #expect(try found(pairs).last == .some(nil))
   }
 
+  /// Behind holes at its end a column goes on from what lies beneath them.
+  @Test func columnsGoOnBehindHoles() throws {
+    let source = try RawVector<Double>.open("source", in: database)
+    let rules: [(ComputationRule<Double, Double>, [Double?])] = [
+      (.cumulativeSum, [4, nil, 6]), (.allTimeHigh, [4, nil, 4]), (.allTimeLow, [4, nil, 2]),
+      (.exponentialAverage(weight: 0.5), [4, nil, 3]),
+    ]
+    for (rule, expected) in rules {
+      try source.truncate(to: 0)
+      source.append(contentsOf: [4, 9])
+      try source.take(at: 1)
+      try source.write()
+      let column = ComputedVector(
+        try RawVector<Double>.open("column", in: database), from: source, by: rule)
+      try column.update()
+      try source.write(appending: [2])
+      #expect(try column.update() == 2..<3)
+      #expect(try found(column) == expected, "\(rule.name)")
+    }
+  }
+
+  /// Medians of windows that are mostly holes, so that either half is empty now and then.
+  @Test func mediansOfFewElements() throws {
+    let source = try source([9, 8, 1, 5, 7, 3, 2, 6])
+    for index in [1, 2, 4, 5] { try source.take(at: index) }
+    try source.write()
+    let medians = ComputedVector(
+      try RawVector<Double>.open("medians", in: database), from: source, by: .rollingMedian(over: 4)
+    )
+    try medians.update()
+    #expect(try found(medians) == [9, nil, nil, 7, nil, nil, 3.5, 4])
+  }
+
   @Test func columnsCanBeCompressed() throws {
     let options = CompressionOptions(level: 1, pageElementCount: 256)
     let source = try CompressedVector<Int32>.open("source", in: database, options: options)
@@ -305,7 +345,38 @@ import Testing
     #expect(throws: DatabaseError.self) { try doubles.update() }
   }
 
-  /// Windows that go on from one commit to the next read nothing twice; others may come in between.
+  /// What others do between two commits of an update is seen by the next one.
+  @Test func sourcesChangeBetweenCommits() throws {
+    let source = try source((0..<300).map { $0 })
+    let sums = ComputedVector(
+      try RawVector<Int32>.open("sums", in: database), from: source, by: .rollingSum(over: 50))
+    var progress = ComputationProgress()
+    func commit() throws -> Range<Int> {
+      try sums.commit(nil, &progress, elementCount: 60).computed
+    }
+    #expect(try commit() == 0..<60)
+    try source.update(at: 55, 1000)
+    try source.write()
+    #expect(try commit() == 55..<115)
+    #expect(try commit() == 115..<175)
+    try source.truncate(to: 175)
+    source.append(7)
+    try source.write()
+    #expect(try commit() == 175..<176)
+    try sums.elements.update(at: 170, 1)
+    try sums.elements.write()
+    #expect(try commit() == 170..<176)
+    // Cut off by others, and right again before anybody has seen it.
+    try sums.elements.truncate(to: 120)
+    try sums.elements.write()
+    try ComputedVector(sums.elements, from: source, by: .rollingSum(over: 50)).update()
+    try source.write(appending: [8, 9])
+    #expect(try commit() == 176..<178)
+    let numbers = Array(try source.reader())
+    let expected = numbers.indices.map { numbers[max(0, $0 - 49)...$0].reduce(0, +) }
+    #expect(try found(sums) == expected)
+  }
+
   @Test func commitsGoOnWhereTheLastOneEnded() throws {
     let source = try source((0..<5000).map { $0 })
     let sums = ComputedVector(
