@@ -14,39 +14,48 @@ private func load(_ path: String, count: Int) throws -> (Database, RawVector<UIn
   return (database, vector)
 }
 
-/// The best of three sums, each by a new reader.
-private func scan(_ vector: RawVector<UInt64>) throws -> Double {
-  var best = Double.infinity
-  for _ in 0..<3 {
-    let reader = try vector.reader()
-    var total: UInt128 = 0
-    best = min(best, seconds { total = reader.sum() })
-    precondition(total > 0)
+/// What the sum of a vector takes, and that of another one in turn with it: medians of sums by readers
+/// of their own.
+private func scan(_ vector: RawVector<UInt64>, _ other: RawVector<UInt64>) throws -> [Double] {
+  var times: [[Double]] = [[], []]
+  for _ in 0...roundCount {
+    for (index, vector) in [vector, other].enumerated() {
+      let reader = try vector.reader()
+      var total: UInt128 = 0
+      times[index].append(seconds { total = reader.sum() })
+      precondition(total > 0)
+    }
   }
-  return best
+  // The first sums touch the mappings.
+  return times.map { median(Array($0.dropFirst())) }
 }
 
 /// A fiftieth of all elements updated at random places and made durable in one step; scans before,
-/// after, and once folded.
+/// after, and once folded, each beside those of a vector that is never changed.
 func measureVectorUpdates(_ path: String, count: Int) throws {
   let updateCount = count / 50
-  var times: [[Double]] = [[], [], [], [], []]
+  var times: [[Double]] = Array(repeating: [], count: 8)
   for round in 0..<3 {
     let (database, vector) = try load(path, count: count)
+    let other = try RawVector<UInt64>.open("unchanged", in: database)
+    try other.write(appending: (0..<count).map { UInt64($0) })
+    try other.flush()
     var places = RandomPlaces(below: count)
     for _ in 0..<round { _ = places.next() }
-    let before = try scan(vector)
+    let before = try scan(vector, other)
     let updating = try seconds {
       for number in 0..<updateCount { try vector.update(at: places.next(), UInt64(number)) }
       try vector.flush()
     }
-    let changed = try scan(vector)
+    let changed = try scan(vector, other)
     let folding = try seconds {
       try vector.fold()
       try vector.flush()
     }
-    let folded = try scan(vector)
-    for (index, time) in [updating, before, changed, folding, folded].enumerated() {
+    let folded = try scan(vector, other)
+    let measured = [updating, folding, before[0], changed[0], folded[0]]
+    let shares = [before, changed, folded].map { $0[0] / $0[1] }
+    for (index, time) in (measured + shares).enumerated() {
       times[index].append(time)
     }
     try database.close()
@@ -55,10 +64,10 @@ func measureVectorUpdates(_ path: String, count: Int) throws {
   report(
     "vector_updates",
     [
-      "updates": Double(updateCount), "seconds": medians[0], "scan_before_ms": medians[1] * 1e3,
-      "scan_changed_ms": medians[2] * 1e3, "fold_seconds": medians[3],
-      "scan_folded_ms": medians[4] * 1e3, "changed_ratio": medians[2] / medians[1],
-      "folded_ratio": medians[4] / medians[1],
+      "updates": Double(updateCount), "seconds": medians[0], "fold_seconds": medians[1],
+      "scan_before_ms": medians[2] * 1e3, "scan_changed_ms": medians[3] * 1e3,
+      "scan_folded_ms": medians[4] * 1e3, "before_to_unchanged": medians[5],
+      "changed_to_unchanged": medians[6], "folded_to_unchanged": medians[7],
     ])
 }
 

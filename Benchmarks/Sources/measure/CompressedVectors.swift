@@ -20,12 +20,11 @@ private func load(
 }
 
 @inline(never)
-private func randomSum(
-  _ reader: CompressedVectorReader<UInt64>, below count: Int, probeCount: Int
+private func sum(
+  _ reader: CompressedVectorReader<UInt64>, at probes: [Int]
 ) throws -> UInt64 {
-  var places = RandomPlaces(below: count)
   var total: UInt64 = 0
-  for _ in 0..<probeCount { total &+= try reader.value(at: places.next()) }
+  for place in probes { total &+= try reader.value(at: place) }
   return total
 }
 
@@ -46,25 +45,20 @@ func measureCompressedReads(_ path: String, count: Int) throws {
 private func reportCachedReads(
   _ measure: String, _ source: [UInt64], _ reader: CompressedVectorReader<UInt64>, below count: Int
 ) throws {
-  let probeCount = 10_000_000
+  let probes = probes(4_000_000, below: count)
   var times: [[Double]] = [[], []]
-  for round in 0...roundCount {
+  for round in 0...3 * roundCount {
     var sums: [UInt64] = []
     let plain = source.withUnsafeBufferPointer { source in
-      seconds {
-        sums.append(
-          randomSum(UnsafeBufferPointer(rebasing: source[..<count]), probeCount: probeCount))
-      }
+      seconds { sums.append(sum(source, at: probes)) }
     }
-    let ours = try seconds {
-      sums.append(try randomSum(reader, below: count, probeCount: probeCount))
-    }
+    let ours = try seconds { sums.append(try sum(reader, at: probes)) }
     precondition(sums[0] == sums[1])
     guard round > 0 else { continue }
     times[0].append(plain)
     times[1].append(ours)
   }
-  let nanoseconds = times.map { median($0) * 1e9 / Double(probeCount) }
+  let nanoseconds = times.map { median($0) * 1e9 / Double(probes.count) }
   report(
     measure,
     [
@@ -90,8 +84,7 @@ private func reportUncachedReads(
   var times: [[Double]] = [[], []]
   for round in 0...roundCount {
     var sums: [UInt64] = [0, 0]
-    var places = RandomPlaces(below: pageCount * pageElementCount)
-    let probes = (0..<probeCount).map { _ in places.next() }
+    let probes = probes(probeCount, below: pageCount * pageElementCount)
     let plain = try seconds {
       for probe in probes {
         try pages[probe / pageElementCount].withUnsafeBytes {

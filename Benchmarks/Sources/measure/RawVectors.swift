@@ -101,6 +101,21 @@ private func sum(_ numbers: UnsafeBufferPointer<UInt64>) -> UInt64 {
   return total
 }
 
+/// Without losing what overflows, as a vector's own sum.
+@inline(never)
+private func exactSum(_ numbers: UnsafeBufferPointer<UInt64>) -> UInt128 {
+  var total: UInt128 = 0
+  for start in stride(from: 0, to: numbers.count, by: 65536) {
+    var (whole, high): (UInt64, UInt64) = (0, 0)
+    for index in start..<min(numbers.count, start + 65536) {
+      whole &+= numbers[index]
+      high &+= numbers[index] >> 32
+    }
+    total += UInt128(high) << 32 + UInt128(whole &- high << 32)
+  }
+  return total
+}
+
 /// In eight lanes, as a vector's own sum: one after the other could not be vectorised.
 @inline(never)
 private func sum(_ numbers: UnsafeBufferPointer<Double>) -> Double {
@@ -128,6 +143,7 @@ func measureVectorScans(_ path: String, count: Int) throws {
   try integers.write(appending: source)
   try reportScans(
     "vector_scan_u64", plain.elements(UInt64.self), try integers.reader(), plain: { sum($0) },
+    same: { UInt64(truncatingIfNeeded: exactSum($0)) },
     own: { UInt64(truncatingIfNeeded: $0.sum()) })
   try database.removeVector("integers")
 
@@ -137,17 +153,22 @@ func measureVectorScans(_ path: String, count: Int) throws {
   try floats.write(appending: fractions)
   try reportScans(
     "vector_scan_f64", other.elements(Double.self), try floats.reader(), plain: { sum($0) },
+    same: { sum($0) },
     own: { $0.sum() })
   try database.close()
 }
 
+/// - Parameters:
+///   - plain: the shortest loop.
+///   - same: the loop that `own` is made of.
 private func reportScans<Number: VectorElement & AdditiveArithmetic>(
   _ measure: String, _ mapped: UnsafeBufferPointer<Number>, _ reader: RawVectorReader<Number>,
-  plain: (UnsafeBufferPointer<Number>) -> Number, own: (RawVectorReader<Number>) -> Number
+  plain: (UnsafeBufferPointer<Number>) -> Number, same: (UnsafeBufferPointer<Number>) -> Number,
+  own: (RawVectorReader<Number>) -> Number
 ) throws where Number.Stored == Number {
-  var times: [[Double]] = [[], [], []]
+  var times: [[Double]] = [[], [], [], []]
   // The first round touches all pages of both mappings.
-  for round in 0...roundCount {
+  for round in 0...3 * roundCount {
     var sums: [Number] = []
     let found = [
       seconds { sums.append(plain(mapped)) }, seconds { sums.append(own(reader)) },
@@ -156,16 +177,19 @@ private func reportScans<Number: VectorElement & AdditiveArithmetic>(
         reader.forEachSpan { span in span.withUnsafeBufferPointer { total += plain($0) } }
         sums.append(total)
       },
+      seconds { sums.append(same(mapped)) },
     ]
-    precondition(sums[0] == sums[1] && sums[0] == sums[2])
+    precondition(sums.allSatisfy { $0 == sums[0] })
     if round > 0 { for index in times.indices { times[index].append(found[index]) } }
   }
   let rates = times.map { Double(mapped.count) / 1e9 / median($0) }
   report(
     measure,
     [
-      "plain_G_per_second": rates[0], "sum_G_per_second": rates[1], "spans_G_per_second": rates[2],
-      "sum_share": rates[1] / rates[0], "spans_share": rates[2] / rates[0],
+      "plain_G_per_second": rates[0], "same_loop_G_per_second": rates[3],
+      "sum_G_per_second": rates[1], "spans_G_per_second": rates[2],
+      "sum_share": rates[1] / rates[3], "sum_to_plain": rates[1] / rates[0],
+      "spans_share": rates[2] / rates[0],
     ])
 }
 
@@ -185,19 +209,23 @@ struct RandomPlaces {
   }
 }
 
+/// Random places, made before anything is measured.
+func probes(_ probeCount: Int, below count: Int) -> [Int] {
+  var places = RandomPlaces(below: count)
+  return (0..<probeCount).map { _ in places.next() }
+}
+
 @inline(never)
-func randomSum(_ numbers: UnsafeBufferPointer<UInt64>, probeCount: Int) -> UInt64 {
-  var places = RandomPlaces(below: numbers.count)
+func sum(_ numbers: UnsafeBufferPointer<UInt64>, at probes: [Int]) -> UInt64 {
   var total: UInt64 = 0
-  for _ in 0..<probeCount { total &+= numbers[places.next()] }
+  for place in probes { total &+= numbers[place] }
   return total
 }
 
 @inline(never)
-private func randomSum(_ reader: RawVectorReader<UInt64>, probeCount: Int) -> UInt64 {
-  var places = RandomPlaces(below: reader.count)
+private func sum(_ reader: RawVectorReader<UInt64>, at probes: [Int]) -> UInt64 {
   var total: UInt64 = 0
-  for _ in 0..<probeCount { total &+= reader[places.next()] }
+  for place in probes { total &+= reader[place] }
   return total
 }
 
@@ -209,22 +237,25 @@ func measureVectorReads(_ path: String, count: Int) throws {
   let vector = try RawVector<UInt64>.open("numbers", in: database)
   try vector.write(appending: source)
   let reader = try vector.reader()
-  let probeCount = 20_000_000
-  var times: [[Double]] = [[], []]
-  for round in 0...roundCount {
+  let probes = probes(4_000_000, below: count)
+  var times: [[Double]] = [[], [], []]
+  for round in 0...5 * roundCount {
     var sums: [UInt64] = []
     let found = [
-      seconds { sums.append(randomSum(plain.elements(UInt64.self), probeCount: probeCount)) },
-      seconds { sums.append(randomSum(reader, probeCount: probeCount)) },
+      seconds { sums.append(sum(plain.elements(UInt64.self), at: probes)) },
+      seconds { sums.append(sum(reader, at: probes)) },
+      seconds {
+        reader.span.withUnsafeBufferPointer { sums.append(sum($0, at: probes)) }
+      },
     ]
-    precondition(sums[0] == sums[1])
+    precondition(sums[0] == sums[1] && sums[0] == sums[2])
     if round > 0 { for index in times.indices { times[index].append(found[index]) } }
   }
-  let nanoseconds = times.map { median($0) * 1e9 / Double(probeCount) }
+  let nanoseconds = times.map { median($0) * 1e9 / Double(probes.count) }
   report(
     "vector_reads",
     [
-      "plain_ns": nanoseconds[0], "vector_ns": nanoseconds[1],
+      "plain_ns": nanoseconds[0], "vector_ns": nanoseconds[1], "span_ns": nanoseconds[2],
       "ratio": nanoseconds[1] / nanoseconds[0],
     ])
   try database.close()

@@ -97,6 +97,10 @@ public struct UnsignedAccumulator<Element: FixedWidthInteger & UnsignedInteger>:
       for element in run { self = Self(sum: sum + UInt128(truncatingIfNeeded: element)) }
       return
     }
+    if Element.bitWidth <= 32 {
+      self = Self(sum: sum + UInt128(wrappingSum(run)))
+      return
+    }
     let (low, high) = halves(run, flipping: 0)
     self = Self(sum: sum + UInt128(high) << 32 + UInt128(low))
   }
@@ -122,6 +126,10 @@ public struct SignedAccumulator<Element: FixedWidthInteger & SignedInteger>: Vec
       for element in run { self = Self(sum: sum + Int128(truncatingIfNeeded: element)) }
       return
     }
+    if Element.bitWidth <= 32 {
+      self = Self(sum: sum + Int128(Int64(bitPattern: wrappingSum(run))))
+      return
+    }
     // With the sign flipped each is 2^63 more than it is, and the halves need no sign.
     let (low, high) = halves(run, flipping: 1 << 63)
     let surplus = Int128(run.count) << 63
@@ -129,20 +137,32 @@ public struct SignedAccumulator<Element: FixedWidthInteger & SignedInteger>: Vec
   }
 }
 
-/// The sums of the lower and of the upper 32 bits of integers, extended to 64 bits.
+/// The sum of integers modulo 2^64.
+@inlinable func wrappingSum<Element: FixedWidthInteger>(
+  _ run: UnsafeBufferPointer<Element>
+) -> UInt64 {
+  var total: UInt64 = 0
+  for index in 0..<run.count { total &+= UInt64(truncatingIfNeeded: run[unchecked: index]) }
+  return total
+}
+
+/// The sums of the lower and of the upper 32 bits of integers of 64 bits.
 ///
-/// Two sums that can't overflow within 2^32 elements: so the loop has neither checks nor carries, and is
-/// vectorised.
+/// Neither can overflow within 2^32 elements, so the loop has no checks and is vectorised. It adds up
+/// the whole numbers, modulo 2^64, and their upper halves: what these leave is the lower halves' sum.
+///
+/// - Parameter mask: the sign bit, if it is to be flipped, or 0.
 @inlinable func halves<Element: FixedWidthInteger>(
   _ run: UnsafeBufferPointer<Element>, flipping mask: UInt64
 ) -> (low: UInt64, high: UInt64) {
-  var (low, high): (UInt64, UInt64) = (0, 0)
+  var (whole, high): (UInt64, UInt64) = (0, 0)
   for index in 0..<run.count {
-    let bits = UInt64(truncatingIfNeeded: run[unchecked: index]) ^ mask
-    low &+= bits & 0xFFFF_FFFF
-    high &+= bits >> 32
+    let bits = UInt64(truncatingIfNeeded: run[unchecked: index])
+    whole &+= bits
+    high &+= (bits ^ mask) >> 32
   }
-  return (low, high)
+  let flipped = whole &+ UInt64(run.count) &* mask
+  return (flipped &- high << 32, high)
 }
 
 extension UnsafeBufferPointer {

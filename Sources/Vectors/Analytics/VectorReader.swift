@@ -88,9 +88,7 @@ extension CompressedVectorReader: VectorReader {
   /// - Parameter index: below `count`.
   /// - Throws: as `element(at:)`.
   @inlinable public func value(at index: Int) throws(DatabaseError) -> Element {
-    guard index >= 0, index < count else { throw missing(index) }
-    let page = index >> countLog
-    return Element(stored: try self.page(page)[index - page << countLog])
+    Element(stored: try stored(at: index))
   }
 
   /// Hands over elements in runs of memory, as `forEachSpan` does.

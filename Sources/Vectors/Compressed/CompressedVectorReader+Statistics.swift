@@ -9,7 +9,7 @@ extension CompressedVectorReader {
     let type = layout.type
     try forEachRun(
       in: range ?? 0..<count,
-      unless: { statistics, mayHaveHoles in
+      unless: { _, statistics, mayHaveHoles in
         if !mayHaveHoles { result.add(statistics, type) }
         return !mayHaveHoles
       },
@@ -65,22 +65,29 @@ extension CompressedVectorReader {
   ///   - bounds: such as `10...20`, `5...`.
   ///   - range: must lie in the vector; nil means all.
   /// - Throws: as `element(at:)`.
-  /// - Complexity: O(pages), and O(n) for pages with changes and those that have numbers both inside and
-  ///   outside of the bounds.
+  /// - Complexity: O(pages + places found), and O(n) for pages with changes, with NaN, and those that
+  ///   have numbers both inside and outside of the bounds.
   @inlinable
   public func indices<Bounds: RangeExpression<Element.Stored>>(
     where bounds: Bounds, in range: Range<Int>? = nil
   ) throws(DatabaseError) -> [Int] {
     var found: [Int] = []
-    try forEachCandidate(in: range, bounds) { first, elements in
-      // Written always and kept sometimes: no branch that could be predicted wrongly.
-      withUnsafeTemporaryAllocation(of: Int.self, capacity: elements.count) { room in
+    // Written always and kept sometimes: no branch that could be predicted wrongly.
+    let room = UnsafeMutableBufferPointer<Int>.allocate(capacity: 1024)
+    defer { room.deallocate() }
+    try forEachCandidate(in: range, bounds) {
+      found.append(contentsOf: $0)
+    } _: { first, elements in
+      var start = 0
+      while start < elements.count {
+        let end = Swift.min(elements.count, start + 1024)
         var count = 0
-        for offset in 0..<elements.count {
+        for offset in start..<end {
           room[count] = first + offset
           count &+= bounds.contains(elements[unchecked: offset]) ? 1 : 0
         }
         found.append(contentsOf: UnsafeBufferPointer(rebasing: room[..<count]))
+        start = end
       }
     }
     if hasHoles { found.removeAll { isHole($0) } }
@@ -88,23 +95,43 @@ extension CompressedVectorReader {
   }
 
   /// Hands over elements of pages that may have numbers in some bounds.
+  ///
+  /// - Parameters:
+  ///   - range: as for `indices`.
+  ///   - bounds: as for `indices`.
+  ///   - whole: gets the places of pages that have nothing but such numbers, in their order with the
+  ///     others.
+  ///   - body: gets the elements of the others.
   @usableFromInline
   func forEachCandidate<Bounds: RangeExpression<Element.Stored>>(
-    in range: Range<Int>?, _ bounds: Bounds,
+    in range: Range<Int>?, _ bounds: Bounds, whole: (Range<Int>) -> Void,
     _ body: (Int, UnsafeBufferPointer<Element.Stored>) -> Void
   ) throws(DatabaseError) {
-    try forEachRun(
-      in: range ?? 0..<count,
-      unless: { statistics, _ in
-        guard statistics.hasBounds else { return true }
-        return !bounds.mayHave(
-          from: PageStatistics.number(statistics.minimum, as: Element.Stored.self),
-          to: PageStatistics.number(statistics.maximum, as: Element.Stored.self))
-      }, body)
+    try withoutActuallyEscaping(whole) { (whole) throws(DatabaseError) in
+      try forEachRun(
+        in: range ?? 0..<count,
+        unless: { first, statistics, _ in
+          guard statistics.hasBounds else { return true }
+          let least = PageStatistics.number(statistics.minimum, as: Element.Stored.self)
+          let greatest = PageStatistics.number(statistics.maximum, as: Element.Stored.self)
+          guard bounds.mayHave(from: least, to: greatest) else { return true }
+          guard statistics.nanCount == 0, bounds.isInterval, bounds.contains(least),
+            bounds.contains(greatest)
+          else { return false }
+          whole(first..<first + statistics.count)
+          return true
+        }, body)
+    }
   }
 }
 
 extension RangeExpression {
+  /// Whether this has everything between two values that it has; of types of others nobody knows.
+  fileprivate var isInterval: Bool {
+    self is ClosedRange<Bound> || self is Range<Bound> || self is PartialRangeFrom<Bound>
+      || self is PartialRangeThrough<Bound> || self is PartialRangeUpTo<Bound>
+  }
+
   /// Whether something from one value to another may lie in this.
   fileprivate func mayHave(from least: Bound, to greatest: Bound) -> Bool {
     switch self {

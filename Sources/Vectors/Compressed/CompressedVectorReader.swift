@@ -20,6 +20,8 @@ where Element.Stored: PcoNumber {
   /// The number of elements, holes included.
   public let count: Int
   @usableFromInline let countLog: Int
+  /// The part of an index that is the place in its page.
+  @usableFromInline let offsetMask: Int
   /// Decompressed pages, each in the place that its number says.
   @usableFromInline let slots: UnsafeMutableBufferPointer<Slot>
   @usableFromInline let slotMask: Int
@@ -35,7 +37,8 @@ where Element.Stored: PcoNumber {
   @usableFromInline struct Slot {
     /// Which page is in it; -1 when there is none.
     @usableFromInline var page = -1
-    @usableFromInline var elements: UnsafeMutableBufferPointer<Element.Stored>?
+    /// As many as a page has; nil when there never was one.
+    @usableFromInline var elements: UnsafeMutablePointer<Element.Stored>?
   }
 
   /// - Parameter access: of an instant or a transaction.
@@ -46,6 +49,7 @@ where Element.Stored: PcoNumber {
     self.access = access
     self.layout = layout
     countLog = layout.countLog
+    offsetMask = layout.count - 1
     count = try access.pagedCount()
     var holeBlocks: [Int: HoleBlock] = [:]
     try access.forEachHoleBlock { (number, block) throws(DatabaseError) in
@@ -56,9 +60,13 @@ where Element.Stored: PcoNumber {
     hasHoles = !holeBlocks.isEmpty
     // The file may lie about the count.
     let pageCount = Swift.min(count >> countLog + 1, 1 << 18)
-    let room = Swift.max(2, Swift.min(cacheByteCount / layout.byteCount, pageCount))
-    // The greatest power of two that is not more.
-    let slotCount = 1 << (Int.bitWidth - 1 - room.leadingZeroBitCount)
+    let room = Swift.max(2, cacheByteCount / layout.byteCount)
+    // The greatest power of two for which there is room; if all pages fit, the least one with a place
+    // for each: memory is taken when a page is.
+    let slotCount =
+      room >= pageCount
+      ? Swift.max(2, 1 << (Int.bitWidth - (pageCount - 1).leadingZeroBitCount))
+      : 1 << (Int.bitWidth - 1 - room.leadingZeroBitCount)
     slotMask = slotCount - 1
     slots = .allocate(capacity: slotCount)
     slots.initialize(repeating: Slot())
@@ -71,6 +79,7 @@ where Element.Stored: PcoNumber {
     access = other.access
     layout = other.layout
     countLog = other.countLog
+    offsetMask = other.offsetMask
     count = other.count
     holeBlocks = other.holeBlocks
     hasHoles = other.hasHoles
@@ -101,12 +110,12 @@ where Element.Stored: PcoNumber {
 
   /// Decompresses a page into its slot.
   @usableFromInline @inline(never)
-  func load(_ page: Int) throws(DatabaseError) -> UnsafeMutableBufferPointer<Element.Stored> {
+  func load(_ page: Int) throws(DatabaseError) -> UnsafeMutablePointer<Element.Stored> {
     let place = page & slotMask
     slots[place].page = -1
     let elements = slots[place].elements ?? .allocate(capacity: layout.count)
     slots[place].elements = elements
-    try read(page, to: elements)
+    try read(page, to: UnsafeMutableBufferPointer(start: elements, count: layout.count))
     slots[place].page = page
     return elements
   }
@@ -118,12 +127,16 @@ where Element.Stored: PcoNumber {
       page, count: elementCount(of: page), to: UnsafeMutableRawBufferPointer(room), scratch)
   }
 
-  /// A page that is decompressed, now or before.
-  @inlinable
-  func page(_ page: Int) throws(DatabaseError) -> UnsafeMutableBufferPointer<Element.Stored> {
+  /// The stored element at an index, from a page that is decompressed now or was before.
+  ///
+  /// The shifts and differences are those without checks: the index is below the count.
+  @inlinable @inline(__always)
+  func stored(at index: Int) throws(DatabaseError) -> Element.Stored {
+    guard UInt(bitPattern: index) < UInt(bitPattern: count) else { throw missing(index) }
+    let page = index &>> countLog
     let slot = slots[page & slotMask]
-    if slot.page == page, let elements = slot.elements { return elements }
-    return try load(page)
+    if slot.page == page { return slot.elements.unsafelyUnwrapped[index & offsetMask] }
+    return try load(page)[index & offsetMask]
   }
 
   /// Whether a place is a hole: an element that was taken.
@@ -150,10 +163,8 @@ where Element.Stored: PcoNumber {
   /// - Throws: `.invalidArgument`, `.corrupted`, `.inputOutput`, `.closed`, `.snapshotExpired`.
   /// - Complexity: O(1) if the page is kept; else it is decompressed.
   @inlinable public func element(at index: Int) throws(DatabaseError) -> Element? {
-    guard index >= 0, index < count else { throw missing(index) }
-    if hasHoles, isHole(index) { return nil }
-    let page = index >> countLog
-    return Element(stored: try self.page(page)[index - page << countLog])
+    let stored = try stored(at: index)
+    return hasHoles && isHole(index) ? nil : Element(stored: stored)
   }
 
   /// Elements, holes as what was there before.
@@ -193,11 +204,12 @@ where Element.Stored: PcoNumber {
   ///
   /// - Parameters:
   ///   - range: of which elements.
-  ///   - isSettled: gets the statistics of each page that lies in the range and has no changes, and
-  ///     whether it may have holes; returns whether its elements need not be looked at.
+  ///   - isSettled: gets the first place and the statistics of each page that lies in the range and
+  ///     has no changes, and whether it may have holes; returns whether its elements need not be
+  ///     looked at.
   ///   - body: gets elements, valid until it returns.
   func forEachRun(
-    in range: Range<Int>, unless isSettled: ((PageStatistics, Bool) -> Bool)? = nil,
+    in range: Range<Int>, unless isSettled: ((Int, PageStatistics, Bool) -> Bool)? = nil,
     _ body: (Int, UnsafeBufferPointer<Element.Stored>) -> Void
   ) throws(DatabaseError) {
     try check(range)
@@ -215,7 +227,7 @@ where Element.Stored: PcoNumber {
         var statistics = try statisticsCursor(cursor, from: page)
         let found = try statistics.take()
         cursor = statistics
-        if !changedPages.contains(page), isSettled(found, mayHaveHoles(page)) {
+        if !changedPages.contains(page), isSettled(next, found, mayHaveHoles(page)) {
           next = end
           continue
         }
@@ -225,7 +237,9 @@ where Element.Stored: PcoNumber {
         body(next, UnsafeBufferPointer(room))
       } else {
         // A copy, since `body` may read through this, too.
-        let part = try self.page(page)[next - start..<end - start]
+        let slot = slots[page & slotMask]
+        let kept = slot.page == page ? slot.elements.unsafelyUnwrapped : try load(page)
+        let part = UnsafeBufferPointer(start: kept + (next - start), count: end - next)
         _ = UnsafeMutableBufferPointer(rebasing: room[..<part.count]).update(fromContentsOf: part)
         body(next, UnsafeBufferPointer(rebasing: room[..<part.count]))
       }

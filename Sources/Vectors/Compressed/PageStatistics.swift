@@ -27,14 +27,14 @@ struct PageStatistics: Equatable {
   /// Reads that of a page; nil when it makes no sense.
   init?(_ bytes: [UInt8], _ layout: PageLayout) {
     guard bytes.count == Self.encodedByteCount else { return nil }
-    func number(_ range: Range<Int>) -> UInt128 {
-      bytes[range].reversed().reduce(0) { $0 << 8 | UInt128($1) }
-    }
     count = layout.count
-    minimum = UInt64(number(0..<8))
-    maximum = UInt64(number(8..<16))
-    sum = number(16..<32)
-    nanCount = Int(number(32..<36))
+    bytes.withUnsafeBytes { bytes in
+      minimum = UInt64(littleEndian: bytes.loadUnaligned(as: UInt64.self))
+      maximum = UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
+      sum = UInt128(littleEndian: bytes.loadUnaligned(fromByteOffset: 16, as: UInt128.self))
+      nanCount = Int(
+        UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: 32, as: UInt32.self)))
+    }
     guard nanCount <= count, !Self.isLess(maximum, minimum, layout.type) else { return nil }
   }
 

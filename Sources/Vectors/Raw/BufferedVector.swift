@@ -61,8 +61,16 @@ public class BufferedVector<Element: VectorElement> {
   }
 
   private func append(_ durability: Database.Durability?) throws(DatabaseError) {
-    try withStoredBytes(pending.pointee.appended) { (bytes) throws(DatabaseError) in
-      try append(bytes, durability)
+    guard !pending.pointee.appended.full.isEmpty else {
+      return try withStoredBytes(pending.pointee.appended.last) { (bytes) throws(DatabaseError) in
+        try append(bytes, durability)
+      }
+    }
+    try database.changingVectors(durability) { (transaction) throws(DatabaseError) in
+      let access = access.in(transaction)
+      try pending.pointee.appended.forEachSegment { (bytes) throws(DatabaseError) in
+        _ = try access.append(bytes, nil)
+      }
     }
   }
 

@@ -5,7 +5,7 @@ internal import Pager
 @usableFromInline
 struct PendingChanges<Stored> {
   /// What is to be appended.
-  @usableFromInline var appended: ContiguousArray<Stored> = []
+  @usableFromInline var appended = AppendedElements<Stored>()
   /// How many elements the vector had when this began to matter.
   @usableFromInline var baseCount: Int?
   /// How many of these are to be left.
@@ -45,8 +45,8 @@ struct PendingChanges<Stored> {
       if keptCount < count { try access.truncate(to: keptCount) }
       try access.update(updates.sorted(below: keptCount))
     }
-    _ = try withStoredBytes(appended) { (bytes) throws(DatabaseError) in
-      try access.append(bytes, nil)
+    try appended.forEachSegment { (bytes) throws(DatabaseError) in
+      _ = try access.append(bytes, nil)
     }
     if !holes.isEmpty { try access.setHoles(holes.sorted(), true) }
   }

@@ -120,7 +120,7 @@ extension BufferedVector {
     guard count >= 0, count <= kept + pending.pointee.appended.count else {
       throw VectorAccess.unusable("a vector can't be truncated to more elements than it has")
     }
-    pending.pointee.appended.removeSubrange(max(0, count - kept)...)
+    pending.pointee.appended.truncate(to: max(0, count - kept))
     pending.pointee.keptCount = min(kept, count)
     pending.pointee.holes = pending.pointee.holes.filter { $0 < count }
   }

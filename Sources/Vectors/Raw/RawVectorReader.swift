@@ -22,6 +22,9 @@ public struct RawVectorReader<Element: VectorElement>: @unchecked Sendable {
   /// The list's own bytes; what has changed is in `patches`.
   @usableFromInline let elements: UnsafeBufferPointer<Element.Stored>
   @usableFromInline let patches: VectorPatches?
+  /// How many elements there are if none has changed; else 0: so one comparison is all that a
+  /// subscript needs mostly.
+  @usableFromInline let unchangedCount: UInt
   let holeBlocks: [Int: HoleBlock]
   private let owner: ChunkReader
 
@@ -32,7 +35,8 @@ public struct RawVectorReader<Element: VectorElement>: @unchecked Sendable {
     elements = UnsafeBufferPointer(
       start: reader.bytes.baseAddress?.assumingMemoryBound(to: Element.Stored.self),
       count: reader.bytes.count / vector.stride)
-    patches = try VectorPatches(kept, count: reader.bytes.count / vector.stride)
+    patches = try VectorPatches(kept, count: elements.count)
+    unchangedCount = patches == nil ? UInt(elements.count) : 0
     var holeBlocks: [Int: HoleBlock] = [:]
     try kept.forEachHoleBlock { (number, block) throws(DatabaseError) in
       holeBlocks[number] = block
@@ -79,8 +83,16 @@ extension RawVectorReader: RandomAccessCollection {
   /// - Parameter index: a valid index.
   /// - Complexity: O(1); where changes are not folded, O(log changes of a block).
   @inlinable public subscript(index: Int) -> Element {
+    if UInt(bitPattern: index) < unchangedCount {
+      return Element(stored: elements[unchecked: index])
+    }
+    return changedElement(index)
+  }
+
+  /// The element at an index of a vector that has changes.
+  @inlinable @inline(never) func changedElement(_ index: Int) -> Element {
     precondition(index >= 0 && index < elements.count, "there is no element at this index")
-    if let patches, let value = patches.value(of: index) {
+    if let value = patches?.value(of: index) {
       return Element(stored: value.assumingMemoryBound(to: Element.Stored.self).pointee)
     }
     return Element(stored: elements[index])

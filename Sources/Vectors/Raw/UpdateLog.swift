@@ -21,15 +21,19 @@ struct UpdateLog<Stored> {
     var result = VectorUpdates()
     result.indices.reserveCapacity(order.count)
     let stride = MemoryLayout<Stored>.stride
-    result.values.reserveCapacity(order.count * stride)
-    values.withUnsafeBytes { bytes in
-      for (position, place) in order.enumerated() {
-        let index = indices[Int(place)]
-        // Of equal ones the last comes last.
-        if let limit, index >= limit { break }
-        if position + 1 < order.count, indices[Int(order[position + 1])] == index { continue }
-        result.indices.append(index)
-        result.values.append(contentsOf: bytes[Int(place) * stride..<(Int(place) + 1) * stride])
+    result.values = [UInt8](unsafeUninitializedCapacity: order.count * stride) { room, count in
+      let target = UnsafeMutableRawBufferPointer(room)
+      values.withUnsafeBytes { bytes in
+        guard let source = bytes.baseAddress else { return }
+        for (position, place) in order.enumerated() {
+          let index = indices[Int(place)]
+          // Of equal ones the last comes last.
+          if let limit, index >= limit { break }
+          if position + 1 < order.count, indices[Int(order[position + 1])] == index { continue }
+          result.indices.append(index)
+          copyElement(source + Int(place) * stride, to: target, at: count, stride: stride)
+          count += stride
+        }
       }
     }
     return result

@@ -98,7 +98,8 @@ extension VectorAccess {
     var isNoted = false
     var folding = folding()
     let cursor = try records.cursor(in: range)
-    while let entry = try cursor.next() {
+    var entries = EntriesAhead(cursor)
+    while let entry = try entries.next() {
       guard let block = VectorKey.lastNumber(entry.key),
         var record = PatchRecord(entry.value, stride: stride, limit: blockCount)
       else { throw damage("what the elements were") }
@@ -127,6 +128,31 @@ extension VectorAccess {
     try append(&tail)
     try records.removeRange(range)
     try restoreHoles(of: period.number)
+  }
+
+  /// A cursor's entries, some read at once: it needs to look for its place after each change of its
+  /// tree.
+  private struct EntriesAhead {
+    private let cursor: Cursor
+    private var entries: [Database.Entry] = []
+    private var position = 0
+
+    init(_ cursor: Cursor) { self.cursor = cursor }
+
+    mutating func next() throws(DatabaseError) -> Database.Entry? {
+      if position == entries.count {
+        entries.removeAll(keepingCapacity: true)
+        position = 0
+        var byteCount = 0
+        while byteCount < 256 << 10, let entry = try cursor.next() {
+          entries.append(entry)
+          byteCount += entry.value.count
+        }
+      }
+      guard position < entries.count else { return nil }
+      position += 1
+      return entries[position - 1]
+    }
   }
 
   private func append(_ bytes: inout [UInt8]) throws(DatabaseError) {

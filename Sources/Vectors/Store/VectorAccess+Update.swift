@@ -23,13 +23,14 @@ extension VectorAccess {
     var start = 0
     while start < updates.indices.count {
       let block = updates.indices[start] / blockCount
-      var record = PatchRecord()
-      while start < updates.indices.count, updates.indices[start] / blockCount == block {
-        record.append(
-          updates.indices[start] - block * blockCount,
-          updates.values[start * stride..<(start + 1) * stride])
-        start += 1
+      var end = start
+      while end < updates.indices.count, updates.indices[end] < (block + 1) * blockCount {
+        end += 1
       }
+      var record = PatchRecord()
+      record.offsets = updates.indices[start..<end].map { UInt16($0 - block * blockCount) }
+      record.values = Array(updates.values[start * stride..<end * stride])
+      start = end
       let old = try changes(of: block)
       try keepOld(record.offsets, of: block, in: period, old)
       try setChanges(old?.merged(with: record, stride: stride) ?? record, of: block, &folding)
@@ -68,18 +69,10 @@ extension VectorAccess {
       start + Int(offset) >= period.count || known?.index(of: Int(offset)) != nil
     }
     guard let first = missing.first, let last = missing.last else { return }
-    var record = PatchRecord()
-    record.values.reserveCapacity(missing.count * stride)
-    try withUnchanged(start + Int(first)..<start + Int(last) + 1) { bytes in
-      for offset in missing {
-        if let index = changes?.index(of: Int(offset)), let changes {
-          record.append(Int(offset), changes.value(index, stride: stride))
-        } else {
-          let at = Int(offset - first) * stride
-          record.append(Int(offset), bytes[at..<at + stride])
-        }
-      }
+    var record = try withUnchanged(start + Int(first)..<start + Int(last) + 1) { bytes in
+      PatchRecord(missing, of: bytes, from: Int(first), stride: stride)
     }
+    if let changes { record.replaceCommon(with: changes, stride: stride) }
     try records.insert(key, (known?.merged(with: record, stride: stride) ?? record).encoded)
   }
 
@@ -88,22 +81,13 @@ extension VectorAccess {
     _ record: PatchRecord, of block: Int, _ folding: inout Folding
   ) throws(DatabaseError) {
     guard let first = record.offsets.first, let last = record.offsets.last else { return }
-    let old = try changes(of: block) ?? PatchRecord()
-    // The others stay; of these, those that differ from the list's are changes.
-    var new = PatchRecord()
-    for (index, offset) in old.offsets.enumerated() where record.index(of: Int(offset)) == nil {
-      new.append(Int(offset), old.value(index, stride: stride))
-    }
-    var differing = PatchRecord()
+    // Other changes stay; of these elements, those that differ from the list's are changes.
+    let others = try changes(of: block)?.removing(record, stride: stride) ?? PatchRecord()
     let start = block * blockCount
-    try withUnchanged(start + Int(first)..<start + Int(last) + 1) { bytes in
-      for (index, offset) in record.offsets.enumerated() {
-        let at = Int(offset - first) * stride
-        let value = record.value(index, stride: stride)
-        if !bytes[at..<at + stride].elementsEqual(value) { differing.append(Int(offset), value) }
-      }
+    let differing = try withUnchanged(start + Int(first)..<start + Int(last) + 1) { bytes in
+      record.differing(from: bytes, startingAt: Int(first), stride: stride)
     }
-    try setChanges(new.merged(with: differing, stride: stride), of: block, &folding)
+    try setChanges(others.merged(with: differing, stride: stride), of: block, &folding)
   }
 
   // MARK: Folding

@@ -165,13 +165,17 @@ import Testing
     let vector = try CompressedVector<UInt64>.open("v", in: database, options: smallPages)
     vector.append(contentsOf: 0..<(256 * 40 + 7))
     try vector.write()
-    for (byteCount, slotCount) in [(0, 2), (2048 * 5, 4), (2048 * 8, 8), (.max, 32)] {
+    // From 41 pages on there is room for all, the tail included, so each has a place.
+    for (byteCount, slotCount, usedCount) in [
+      (0, 2, 2), (2048 * 5, 4, 4), (2048 * 8, 8, 8), (2048 * 41 - 1, 32, 32), (2048 * 41, 64, 41),
+      (.max, 64, 41),
+    ] {
       let reader = try vector.reader(cacheByteCount: byteCount)
-      for index in stride(from: 0, to: reader.count, by: 100) {
+      for index in [10_246] + stride(from: 0, to: reader.count, by: 100) {
         #expect(try reader.element(at: index) == UInt64(index))
       }
       #expect(reader.slots.count == slotCount)
-      #expect(reader.slots.filter { $0.elements != nil }.count == slotCount)
+      #expect(reader.slots.filter { $0.elements != nil }.count == usedCount)
     }
     try database.close()
   }

@@ -95,12 +95,49 @@ import Testing
     }
     let reader = try vector.reader()
     #expect(try reader.indices(where: 1100...1102) == [1100, 1101, 1102])
+    // All of the pages before the fourth lie in these bounds.
+    #expect(try reader.indices(where: 0...1030) == Array(0...1030))
+    #expect(try reader.indices(where: 1100..., in: 1024..<2560) == Array(1100..<2560))
     #expect(try reader.sum() == 2559 * 2560 / 2)
     #expect(try reader.sum(in: 1024..<2560) == (1024 + 2559) * 1536 / 2)
     #expect(try reader.max() == 2559)
     #expect(errorCode { _ = try reader.sum(in: 1..<2560) } == .corrupted)
     #expect(errorCode { _ = try reader.elements() } == .corrupted)
     #expect(try reader.element(at: 1200) == 1200)
+    try database.close()
+  }
+
+  /// Bounds that a type of somebody else's says: everything but one number.
+  private struct AllBut: RangeExpression {
+    var left: Double
+    func contains(_ element: Double) -> Bool { element != left }
+    func relative<C: Collection>(to collection: C) -> Range<Double> where C.Index == Double {
+      collection.startIndex..<collection.endIndex
+    }
+  }
+
+  /// Of pages that lie in the bounds as a whole, holes, NaN and what has changed are left out.
+  @Test func wholePagesHaveExceptions() throws {
+    let vector = try CompressedVector<Double>.open("v", in: database, options: smallPages)
+    var numbers = (0..<1024).map { Double($0) }
+    numbers[300] = .nan
+    vector.append(contentsOf: numbers)
+    try vector.write()
+    let expected = Array(0..<300) + Array(301..<1024)
+    #expect(try vector.reader().indices(where: 0..<1024) == expected)
+    #expect(try vector.reader().indices(where: 0...) == expected)
+    #expect(try vector.reader().indices(where: ...1023) == expected)
+    #expect(try vector.reader().indices(where: ..<1023) == expected.dropLast())
+    let part = try vector.reader().indices(where: 0...1023, in: 250..<700)
+    #expect(part == Array(expected[250..<699]))
+    let allBut = AllBut(left: 600)
+    #expect(
+      try vector.reader().indices(where: allBut) == (0..<1024).filter { $0 != 600 })
+    try vector.take(at: 10)
+    try vector.update(at: 900, -1)
+    try vector.write()
+    #expect(
+      try vector.reader().indices(where: 0...1023) == expected.filter { $0 != 10 && $0 != 900 })
     try database.close()
   }
 }
