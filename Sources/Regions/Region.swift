@@ -24,6 +24,12 @@ public struct Region: WritableRegion, Sendable {
     access = RegionAccess(database.chunkList(id), database.access(to: .chunks))
   }
 
+  /// Waits until everything that was written to it is on the medium, and all that was written before.
+  ///
+  /// - Throws: as `Database.waitUntilDurable`.
+  /// - Complexity: one sync at most; a checkpoint under `.none`.
+  public func flush() throws(DatabaseError) { try database.waitUntilDurable() }
+
   /// The region as a transaction of its database sees it.
   ///
   /// - Parameter transaction: one of the same `Database` that is under way; of another one it is a

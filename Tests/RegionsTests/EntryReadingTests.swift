@@ -54,4 +54,52 @@ import Testing
       try require(try found.read("good")?.array == good, "in a snapshot")
     }
   }
+
+  /// A copy is compared with checksums when it is made; what is in place, when somebody asks.
+  @Test func copiesAreCompared() throws {
+    let folder = try TemporaryFolder()
+    var database = try Database.open(folder.file())
+    var store = try EntryStore(database, "store")
+    var random = SeededRandom(seed: 4)
+    let contents = (0..<8).map { _ in random.bytes(100_000) }
+    for (number, bytes) in contents.enumerated() { try store.write("\(number)", bytes) }
+    for (number, bytes) in contents.enumerated() {
+      let entry = try #require(try store.read("\(number)", .copying))
+      try entry.verify()
+      #expect(entry.array == bytes && entry.key == Array("\(number)".utf8))
+    }
+    #expect(try store.read("none", .copying) == nil)
+    try database.close()
+    var file = try Data(contentsOf: URL(filePath: folder.file()))
+    let place = try #require(file.range(of: Data(contents[3][50_000..<50_100])))
+    file[place.lowerBound] ^= 1
+    try file.write(to: URL(filePath: folder.file()))
+
+    database = try Database.open(folder.file())
+    store = try EntryStore(database, "store")
+    #expect(errorCode { _ = try store.read("3", .copying) } == .corrupted)
+    #expect(try store.read("3") != nil)
+    #expect(try store.read("6", .copying)?.array == contents[6])
+    try database.close()
+  }
+
+  /// `.none` promises nothing before `flush`.
+  @Test func flushedIsDurable() throws {
+    let storage = try MemoryStorage()
+    var options = Database.Options()
+    options.durability = .none
+    let database = try openDatabase(in: storage, options, hasBackgroundThreads: false)
+    let (store, region) = (try EntryStore(database, "store"), try database.region("region"))
+    try store.write("a", [1, 2, 3])
+    try store.flush()
+    try region.append([4, 5])
+    try region.flush()
+    let contents = storage.copyOfContents()
+    try region.append([6])
+    database.abandon()
+    let again = try openDatabase(in: try MemoryStorage(contents: contents))
+    #expect(try EntryStore(again, "store").read("a")?.array == [1, 2, 3])
+    #expect(try again.region("region").readAll() == [4, 5])
+    try again.close()
+  }
 }

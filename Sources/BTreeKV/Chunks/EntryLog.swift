@@ -175,6 +175,21 @@ package final class EntryLog: Sendable {
     if case .snapshot = chunks.mode, let reader = try mappedReader() {
       return try entry(at: place, keyByteCount: keyByteCount, in: reader)
     }
+    return try copy(of: place, keyByteCount: keyByteCount)
+  }
+
+  /// A copy of the newest entry of a key, compared with the checksums of the chunks that it lies in.
+  package func readCopy(_ key: UnsafeRawBufferPointer) throws(DatabaseError) -> EntryBytes? {
+    let log = try stable()
+    let place = try log.index.read { (root) throws(PagerError) in try log.find(key, root: root) }
+    guard let place else { return nil }
+    return try log.copy(of: place, keyByteCount: key.count)
+  }
+
+  private func copy(
+    of place: EntryPlace, keyByteCount: Int
+  ) throws(DatabaseError) -> EntryBytes {
+    let end = place.end(keyByteCount: keyByteCount)
     let bytes = try list.read(place.position..<end, chunks)
     guard bytes.count == end - place.position else {
       throw DatabaseError(damage("a place"))

@@ -19,17 +19,22 @@ public enum EntryOrder: Sendable {
 extension ReadableEntryStore where Self: ~Copyable & ~Escapable {
   /// The newest entry of a key, or nil when there is none.
   ///
-  /// - Parameter key: any bytes.
-  /// - Returns: the entry in place. In a transaction a copy, compared with its checksum.
+  /// - Parameters:
+  ///   - key: any bytes.
+  ///   - reading: `.mapped` gives the entry in place; an error of the medium while it is looked at
+  ///     kills the process. `.copying` reads it at once, and compares it with checksums. In a transaction
+  ///     both copy.
   /// - Throws: `.corrupted`, `.inputOutput`, `.closed`, and through a snapshot `.snapshotExpired`.
-  /// - Complexity: O(log n) page visits, without a copy and without waiting for writers.
+  /// - Complexity: O(log n) page visits, without a copy and without waiting for writers; `.copying`:
+  ///   and O(bytes), whole chunks of 64 KiB are read.
   public func read(
-    _ key: borrowing some ByteString & ~Copyable & ~Escapable
+    _ key: borrowing some ByteString & ~Copyable & ~Escapable, _ reading: RegionReading = .mapped
   ) throws(DatabaseError) -> Entry? {
     let access = access
     return try key.withBytes { (key) throws(DatabaseError) in
       try access.withKey(key) { (key) throws(DatabaseError) in
-        try access.log.read(key).map { access.entry($0) }
+        try (reading == .mapped ? access.log.read(key) : access.log.readCopy(key))
+          .map { access.entry($0) }
       }
     }
   }
