@@ -79,8 +79,9 @@ package final class PageAllocator: @unchecked Sendable {
   package func allocatePage() throws(PagerError) -> PageID {
     lock.lock()
     defer { lock.unlock() }
+    var full: PagerError?
     while let id = recentlyFreed.popLast() {
-      if !used.contains(Int(id)), !isBeingWritten(id), let taken = try take(Int(id)) {
+      if !used.contains(Int(id)), !isBeingWritten(id), let taken = try take(Int(id), &full) {
         return taken
       }
       lowestUnused = min(lowestUnused, Int(id))
@@ -94,7 +95,7 @@ package final class PageAllocator: @unchecked Sendable {
           firstBusy = firstBusy ?? page
           continue
         }
-        guard let id = try take(page) else {
+        guard let id = try take(page, &full) else {
           firstBusy = firstBusy ?? page
           from = endOfHole(page)
           continue
@@ -103,16 +104,28 @@ package final class PageAllocator: @unchecked Sendable {
         return id
       }
       lowestUnused = firstBusy ?? allocatedPageCount
-      try grow(by: 1)
+      try grow(by: 1, orThrow: &full)
     }
   }
 
+  /// Makes the file longer; where that is not possible, the error of a hole that could not be filled
+  /// says more.
+  private func grow(by pageCount: Int, orThrow full: inout PagerError?) throws(PagerError) {
+    do throws(PagerError) {
+      try grow(by: pageCount)
+    } catch {
+      throw full ?? error
+    }
+    full = nil
+  }
+
   /// Takes an unused page; nil when it is a hole for which there is no room on the medium.
-  private func take(_ page: Int) throws(PagerError) -> PageID? {
+  private func take(_ page: Int, _ full: inout PagerError?) throws(PagerError) -> PageID? {
     do throws(PagerError) {
       try fillHoles(around: page)
     } catch {
       guard error.code == .diskFull else { throw error }
+      full = error
       return nil
     }
     usedPageCount += used.set(true, page..<page + 1)
@@ -148,6 +161,7 @@ package final class PageAllocator: @unchecked Sendable {
         expected: UInt64(layout.pagesPerGroup),
         found: UInt64(pageCount))
     }
+    var full: PagerError?
     var from = 0
     while true {
       if let start = used.firstUnusedRun(of: pageCount, in: from..<allocatedPageCount) {
@@ -161,6 +175,7 @@ package final class PageAllocator: @unchecked Sendable {
         } catch {
           // There may be room behind the hole that has none.
           guard error.code == .diskFull else { throw error }
+          full = error
           from = max(start + 1, endOfHole(start))
           continue
         }
@@ -169,7 +184,7 @@ package final class PageAllocator: @unchecked Sendable {
       }
       from = 0
       let tail = allocatedPageCount - ((used.lastUsed(below: allocatedPageCount) ?? -1) + 1)
-      try grow(by: max(1, pageCount - tail))
+      try grow(by: max(1, pageCount - tail), orThrow: &full)
     }
   }
 
