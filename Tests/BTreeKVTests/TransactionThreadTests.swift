@@ -9,7 +9,7 @@ import Testing
 /// own thread must not do; and what is kept beyond a transaction's end.
 ///
 /// F1, C1 and C2 of docs/ARCHITECTURE.md.
-@Suite(.serialized, .timeLimit(.minutes(5))) struct TransactionThreadTests {
+@Suite(.serialized) struct TransactionThreadTests {
   private final class Shared: Sendable {
     let failure = Locked<(any Error)?>(nil)
     let isDone = Atomic(false)

@@ -7,7 +7,7 @@ import Testing
 /// Each call of the storage fails, one after the other, while entry stores are changed.
 ///
 /// `BTREEKV_LONG=1` leaves none out.
-@Suite(.timeLimit(.minutes(20))) struct EntryFaultTests {
+@Suite struct EntryFaultTests {
   /// rule A1, B7, C7, E: as `FaultScriptTests` has it.
   @Test(arguments: FaultCase.all) func anyCallMayFail(_ test: FaultCase) throws {
     try test.failEachInMemory(step: CrashTests.isLong ? 1 : 23, .entries)

@@ -8,7 +8,7 @@ import Testing
 /// Each call of the storage fails, one after the other, until a run meets no fault any more.
 ///
 /// `BTREEKV_LONG=1` leaves none out.
-@Suite(.timeLimit(.minutes(20))) struct FaultScriptTests {
+@Suite struct FaultScriptTests {
   /// rule A1, B7, C7, E: whichever call fails, errors say so, reads go on, writes are refused where
   /// they must be and work again where they can, and nothing acknowledged is lost or left behind.
   @Test(arguments: FaultCase.all) func anyCallMayFail(_ test: FaultCase) throws {

@@ -5,7 +5,7 @@ import Testing
 
 /// Made-up files, with right checksums and levels, in which pages are children many times over: the
 /// ways down are too many to go, so each call must see what is wrong and end (rule F4).
-@Suite(.timeLimit(.minutes(3))) struct HostileGraphTests {
+@Suite struct HostileGraphTests {
   private static let pageByteCount = 4096
 
   private static var options: Database.Options {

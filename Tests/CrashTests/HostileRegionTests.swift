@@ -6,7 +6,7 @@ import Testing
 
 /// Chunks and names of regions that are made up with right checksums: whatever is asked of them, an
 /// error or an answer, never a trap; and `verify` says that something is wrong (rule F4).
-@Suite(.timeLimit(.minutes(5))) struct HostileRegionTests {
+@Suite struct HostileRegionTests {
   private static let pageByteCount = 4096
 
   private static func open(_ bytes: [UInt8]) throws -> Database {

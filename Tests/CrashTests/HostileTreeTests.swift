@@ -6,7 +6,7 @@ import Testing
 
 /// Tables of trees and catalogues that were damaged, or made up with right checksums: an error or
 /// a finding of `verify`, never a trap or an endless loop.
-@Suite(.timeLimit(.minutes(3))) struct HostileTreeTests {
+@Suite struct HostileTreeTests {
   private static var options: Database.Options {
     var options = Database.Options()
     options.pageSize = 4096

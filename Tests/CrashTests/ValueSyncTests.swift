@@ -9,7 +9,7 @@ import Testing
 
 /// rule B5: under `.sync` a value of up to 1 MiB is synced together with the record that names it,
 /// also when that record goes with a sync which somebody else began.
-@Suite(.timeLimit(.minutes(3))) struct ValueSyncTests {
+@Suite struct ValueSyncTests {
   /// A value that begins with its own number.
   private static func value(_ number: UInt64) -> [UInt8] {
     withUnsafeBytes(of: number | 0xA5A5 << 48) { word in

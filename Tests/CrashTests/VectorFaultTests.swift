@@ -9,7 +9,7 @@ import Vectors
 /// Each call of the storage fails, one after the other, while vectors are changed.
 ///
 /// `BTREEKV_LONG=1` leaves none out.
-@Suite(.timeLimit(.minutes(20))) struct VectorFaultTests {
+@Suite struct VectorFaultTests {
   /// rule A1, B7, C7, E: as `FaultScriptTests` has it.
   @Test(arguments: FaultCase.all) func anyCallMayFail(_ test: FaultCase) throws {
     try test.failEachInMemory(step: CrashTests.isLong ? 1 : 37, .vectors)

@@ -81,7 +81,7 @@ import Testing
 
   /// One leaf in two trees, as only a made-up file has it: an error, where a writer would wait for
   /// itself.
-  @Test(.timeLimit(.minutes(1))) func sharedLeaf() throws {
+  @Test func sharedLeaf() throws {
     let database = try openDatabase(in: MemoryStorage())
     let store = try EntryStore(database, "s")
     for number in 0..<100 { try store.write("\(number)", [UInt8](repeating: 1, count: 1000)) }
