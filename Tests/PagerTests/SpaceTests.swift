@@ -253,6 +253,39 @@ import Testing
     }
   }
 
+  /// rule B4: a checkpoint that was cut off wrote pages of the map; the next one, of the same number,
+  /// changes nothing of these groups, or something else. They are not taken for its own.
+  @Test(arguments: [nil, 9, 40_000]) func freeMapAfterAnUnfinishedCheckpoint(page: UInt64?) throws {
+    let storage = try MemoryStorage()
+    let layout = FreeMapLayout(pageByteCount: 4096)
+    let pageCount = layout.wholeGroups(2 * layout.pagesPerGroup)
+    try storage.allocate(byteRange: 0..<pageCount * 4096)
+    func use(_ page: UInt64) -> SpaceChange {
+      SpaceChange(extent: Extent(first: PageID(page), pageCount: 2), isUsed: true)
+    }
+    func load(_ checkpoint: UInt64, _ digest: UInt64) throws -> FreeMap {
+      try FreeMap.load(
+        layout: layout, checksumSeed: 7, checkpoint: checkpoint, pageCount: pageCount,
+        digest: digest, from: storage)
+    }
+    var map = FreeMap(layout: layout, checksumSeed: 7)
+    try map.apply([], pageCount: pageCount)
+    let first = try map.writeChanges(checkpoint: 1, to: storage)
+    map.commit()
+    try map.apply([use(20), use(40_020)], pageCount: pageCount)
+    _ = try map.writeChanges(checkpoint: 2, to: storage)
+
+    var digest = first
+    for checkpoint in 2...4 as ClosedRange<UInt64> {
+      map = try load(checkpoint - 1, digest)
+      if checkpoint == 2, let page { try map.apply([use(page)], pageCount: pageCount) }
+      digest = try map.writeChanges(checkpoint: checkpoint, to: storage)
+      map.commit()
+      let found = try load(checkpoint, digest)
+      #expect(found.bits.words == map.bits.words && !found.bits.contains(20))
+    }
+  }
+
   /// rule C5, F4: a page that comes into use twice is damage.
   @Test func freeMapFindsDoubleUse() throws {
     var map = FreeMap(layout: FreeMapLayout(pageByteCount: 4096), checksumSeed: 1)

@@ -108,12 +108,16 @@ package final class EntryLog: Sendable {
       // Makes what is there now mapped for all readers, where that is possible.
       guard try contains(key) else { return nil }
       if try list.byteCount(chunks) > Chunk.fullByteCount {
-        _ = try list.mappedReader(chunks)
-        switch try readMapped(key) {
-        case .entry(let entry): return entry
-        case .nothing: return nil
-        case .unmapped: break
+        if list.layout.withLock({ $0.version & 1 == 0 }) {
+          _ = try list.mappedReader(chunks)
+          switch try readMapped(key) {
+          case .entry(let entry): return entry
+          case .nothing: return nil
+          case .unmapped: break
+          }
         }
+        // Places change at the moment, or the system refuses mappings: this entry, not the whole store.
+        return try readCopy(key)
       }
     }
     let log = try stable()

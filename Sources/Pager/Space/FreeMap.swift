@@ -154,6 +154,9 @@ struct FreeMap: Sendable {
     for index in 0..<layout.groupCount(pageCount: pageCount) {
       var group = Group()
       var isFound = false
+      // Whether a checkpoint that did not come to its end wrote the slot that is not in force. The next
+      // one has the same number, and must not leave that for its own.
+      var isOvertaken = false
       for slot in 0...1 {
         let place = layout.slotPage(group: index, slot: slot)
         try storage.read(into: page, at: place * layout.pageByteCount)
@@ -161,9 +164,10 @@ struct FreeMap: Sendable {
           in: UnsafeRawBufferPointer(page), id: PageID(UInt64(place)), epoch: nil,
           kind: PageHeader.freeMapKind, seed: checksumSeed)
         let number = page.load(fromByteOffset: PageHeader.epochOffset, as: UInt64.self)
-        guard problem == nil, number <= checkpoint, !isFound || number > group.checkpoint,
-          page.load(fromByteOffset: 32, as: UInt64.self) == UInt64(index)
+        guard problem == nil, page.load(fromByteOffset: 32, as: UInt64.self) == UInt64(index)
         else { continue }
+        if number > checkpoint { isOvertaken = true }
+        guard number <= checkpoint, !isFound || number > group.checkpoint else { continue }
         isFound = true
         group = Group(
           slot: slot, checkpoint: number,
@@ -176,6 +180,7 @@ struct FreeMap: Sendable {
           .corrupted, "both copies of a page of the free-space map are damaged",
           page: UInt64(layout.slotPage(group: index, slot: 0)))
       }
+      group.isChanged = isOvertaken
       map.groups.append(group)
       digest &+= Self.digest(
         group: index, checkpoint: group.checkpoint, checksum: group.checksum)
