@@ -254,7 +254,9 @@ import Testing
   }
 
   /// rule B4: a checkpoint that was cut off wrote pages of the map; the next one, of the same number,
-  /// changes nothing of these groups, or something else. They are not taken for its own.
+  /// changes nothing of these groups, or something else.
+  ///
+  /// They are not taken for its own.
   @Test(arguments: [nil, 9, 40_000]) func freeMapAfterAnUnfinishedCheckpoint(page: UInt64?) throws {
     let storage = try MemoryStorage()
     let layout = FreeMapLayout(pageByteCount: 4096)
