@@ -102,4 +102,24 @@ import Testing
     #expect(try again.region("region").readAll() == [4, 5])
     try again.close()
   }
+
+  /// What goes to another database is durable there before it is gone here, whatever that was opened
+  /// with.
+  @Test func transferredIsDurable() throws {
+    var options = Database.Options()
+    let source = try openDatabase(in: try MemoryStorage(), options)
+    options.durability = .none
+    let storage = try MemoryStorage()
+    let target = try openDatabase(in: storage, options, hasBackgroundThreads: false)
+    let from = try EntryStore(source, "store")
+    try from.write("key", [1, 2, 3])
+    try from.transfer("key", to: try EntryStore(target, "store"))
+    #expect(try !from.contains("key"))
+    let contents = storage.copyOfContents()
+    target.abandon()
+    let again = try openDatabase(in: try MemoryStorage(contents: contents))
+    #expect(try EntryStore(again, "store").read("key")?.array == [1, 2, 3])
+    try again.close()
+    try source.close()
+  }
 }

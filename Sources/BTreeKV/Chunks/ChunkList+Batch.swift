@@ -15,8 +15,6 @@ struct ChunkEdits {
 
   private var pieces: [Piece] = []
   private var isSorted = true
-  /// How many bytes are to be written, each counted as often as it is.
-  private(set) var byteCount = 0
   var isEmpty: Bool { pieces.isEmpty }
 
   /// Adds bytes; of those that overlap, the last added count.
@@ -33,7 +31,6 @@ struct ChunkEdits {
       rest = UnsafeRawBufferPointer(rebasing: rest[count...])
       place += count
     }
-    byteCount += bytes.count
   }
 
   /// Hands over each chunk's pieces in the order in which they came, and how many chunks are left,
