@@ -56,11 +56,12 @@ endif
 bench:
 	Benchmarks/compare
 
-# Optimistic reads race by design; with shared latches ThreadSanitizer can check all the rest. The
-# stress runs in a release build too, where more happens at once; a race makes its status 66.
+# Optimistic reads race by design; with shared latches ThreadSanitizer can check all the rest. One test
+# at a time: each has threads enough of its own, and many more only wait for each other. The stress
+# runs in a release build too, where more happens at once; a race makes its status 66.
 tsan:
 	SHARED_LATCHES=1 BTREEKV_TSAN=1 $(SWIFT) test --sanitize=thread --scratch-path $(TSAN_SCRATCH) \
-	  --filter 'ThreadTests|ThreadsTests|LinearizabilityTests|ContentStressTests'
+	  --no-parallel --filter 'ThreadTests|ThreadsTests|LinearizabilityTests|ContentStressTests'
 	SHARED_LATCHES=1 BTREEKV_TSAN=1 $(SWIFT) run -c release --sanitize=thread \
 	  --scratch-path $(TSAN_SCRATCH) Stress --seconds 20
 

@@ -157,7 +157,8 @@ import Testing
 
   /// Eight readers and two writers: each snapshot shows a constant sum over two trees.
   @Test func bankTransfers() throws {
-    let shared = try run(tightOptions(), steps: 1200 * lengthFactor, isSlow: false)
+    let shared = try run(
+      tightOptions(), steps: (isUnderThreadSanitizer ? 300 : 1200) * lengthFactor, isSlow: false)
     #expect(shared.sums.load(ordering: .relaxed) > 0)
   }
 
@@ -165,7 +166,8 @@ import Testing
   @Test func expiringSnapshots() throws {
     var options = tightOptions()
     options.snapshotAgeLimitSeconds = 0.02
-    let shared = try run(options, steps: 1500 * lengthFactor, isSlow: true)
+    let shared = try run(
+      options, steps: (isUnderThreadSanitizer ? 400 : 1500) * lengthFactor, isSlow: true)
     // How many sums are done before their snapshots expire depends on the machine; that sums are
     // compared at all is what `bankTransfers` makes sure of.
     #expect(shared.expired.load(ordering: .relaxed) > 0)
