@@ -309,7 +309,7 @@ package final class EntryBatch {
   ) throws(PagerError) -> Bool {
     let position = kind == .value ? Self.blockStart(end) : end
     let place = EntryPlace(position: position, byteCount: payload.count)
-    let old = try log.find(key, root: log.index.tree.descriptor.writerRoot)
+    let old = try log.findToChange(key)
     if old == nil, kind == .tombstone { return false }
     try setPlace(kind, key, place)
     var trailer = last
@@ -379,7 +379,7 @@ package final class EntryBatch {
     try list.know()
     let count = stage.byteCount
     let place = EntryPlace(position: list.writerByteCount - count, byteCount: count)
-    let old = try log.find(key, root: log.index.tree.descriptor.writerRoot)
+    let old = try log.findToChange(key)
     try setPlace(.value, key, place)
     last.kind = .value
     last.keyByteCount = key.count

@@ -59,6 +59,11 @@ package final class EntryLog: Sendable {
     case place(EntryPlace)
     case nothing
     case nonsense
+
+    @inline(__always)
+    init(_ payload: UnsafeRawBufferPointer, isLarge: Bool) {
+      self = isLarge ? .nonsense : EntryPlace(payload).map { .place($0) } ?? .nonsense
+    }
   }
 
   /// Where the newest entry of a key lies.
@@ -68,10 +73,22 @@ package final class EntryLog: Sendable {
   ) throws(PagerError) -> EntryPlace? {
     guard key.count <= maximumKeyByteCount else { return nil }
     let found = try withIndexKey(key) { (key) throws(PagerError) in
-      try index.tree.withPayload(of: key, root: root) { payload, isLarge in
-        isLarge ? Found.nonsense : EntryPlace(payload).map { .place($0) } ?? .nonsense
-      }
+      try index.tree.withPayload(of: key, root: root) { Found($0, isLarge: $1) }
     }
+    return try place(found)
+  }
+
+  /// Where the newest entry of a key lies that the writer is about to change.
+  @inline(__always)
+  func findToChange(_ key: UnsafeRawBufferPointer) throws(PagerError) -> EntryPlace? {
+    let found = try withIndexKey(key) { (key) throws(PagerError) in
+      try index.tree.withWriterPayload(of: key) { Found($0, isLarge: $1) }
+    }
+    return try place(found)
+  }
+
+  @inline(__always)
+  private func place(_ found: Found?) throws(PagerError) -> EntryPlace? {
     switch found ?? .nothing {
     case .place(let place): return place
     case .nothing: return nil

@@ -38,7 +38,7 @@ extension Tree {
     if pager.hasOrphans { try pager.settle(limit: 16) }
     if isInTransaction, let outcome = try mutateInTransaction(mutation) { return outcome }
     while true {
-      guard let visit = try leaf(for: mutation.key, root: writerRoot) else {
+      guard let visit = try writerLeaf(for: mutation.key) else {
         guard mutation.payload != nil else { return Outcome(wasThere: false) }
         if let planted = try plantRoot(mutation) { return planted }
         continue
@@ -57,13 +57,8 @@ extension Tree {
   ///
   /// - Returns: nil when the change needs something else.
   private func mutateInTransaction(_ mutation: Mutation) throws(PagerError) -> Outcome? {
-    var parent: (page: PageReference, version: PagePool.Version, index: Int)?
-    let visit = try descend(root: writerRoot, to: mutation.key) { node, key in
-      node.childIndex(for: key, pageByteCount: pageByteCount)
-    } visit: { page, version, index, level in
-      if level == 1 { parent = (page, version, index) }
-    }
-    guard let visit else { return nil }
+    guard let visit = try writerLeaf(for: mutation.key) else { return nil }
+    let parent = finger.pointee.height > 1 ? finger.pointee.steps[1] : nil
     let leaf = node(visit.page.id)
     let isLeafRight = leaf.isPage(visit.page, level: 0)
     // Only the writer changes what it reads here; a page may only be evicted.

@@ -22,9 +22,9 @@ extension Tree {
   ) throws(PagerError) -> (HeldLeaf, HeldLeaf)? {
     if pager.hasOrphans { try pager.settle(limit: 16) }
     for _ in 0..<8 {
-      guard let visit = try leaf(for: key, root: nil) else { return nil }
+      guard let visit = try writerLeaf(for: key) else { return nil }
       guard pool.endRead(visit.page.id, visit.version) else { continue }
-      guard let second = try other.leaf(for: otherKey, root: nil) else { return nil }
+      guard let second = try other.writerLeaf(for: otherKey) else { return nil }
       guard pool.endRead(second.page.id, second.version) else { continue }
       // Only a made-up file has one leaf in two trees.
       guard visit.page.id != second.page.id else { throw Node.mismatch(second.page) }

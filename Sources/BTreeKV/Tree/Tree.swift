@@ -8,8 +8,8 @@ internal import Synchronization
 /// appends the log record and makes one change in place to one page, or replaces the root; it cannot
 /// fail. So no error leaves half a change, and a reader sees the tree before or after, never between.
 ///
-/// Why `@unchecked Sendable`: `writer`, `path`, `scratch` and `entries` belong to whoever holds the pager's
-/// writer mutex; everything else is constant.
+/// Why `@unchecked Sendable`: `writer`, `path`, `scratch`, `entries` and `finger` belong to whoever holds the
+/// pager's writer mutex; everything else is constant.
 final class Tree: @unchecked Sendable {
   let pager: Pager
   let descriptor: TreeDescriptor
@@ -27,6 +27,8 @@ final class Tree: @unchecked Sendable {
   /// A page's worth of memory for compaction.
   let scratch: UnsafeMutableRawPointer
   let entries: EntryList
+  /// Where the writer was last in this tree.
+  let finger: UnsafeMutablePointer<Finger>
 
   var pathCount: Int {
     get { writer.pointee.pathCount }
@@ -57,6 +59,13 @@ final class Tree: @unchecked Sendable {
     path = workspace.path
     scratch = workspace.scratch
     entries = workspace.entries
+    finger = .allocate(capacity: 1)
+    finger.initialize(to: Finger())
+  }
+
+  deinit {
+    finger.pointee.deallocate()
+    finger.deallocate()
   }
 
   /// What the writer goes down from: nil for the tree as it is now, or its transaction's root.
@@ -171,8 +180,17 @@ extension Tree {
   func withPayload<R>(
     of key: UnsafeRawBufferPointer, root: TreeRoot?, _ body: (UnsafeRawBufferPointer, Bool) -> R
   ) throws(PagerError) -> R? {
+    try withPayload(of: key, body) { () throws(PagerError) in try leaf(for: key, root: root) }
+  }
+
+  /// Looks a key up in the leaf that `findLeaf` comes to.
+  @inline(__always)
+  func withPayload<R>(
+    of key: UnsafeRawBufferPointer, _ body: (UnsafeRawBufferPointer, Bool) -> R,
+    in findLeaf: () throws(PagerError) -> LeafVisit?
+  ) throws(PagerError) -> R? {
     while true {
-      guard let visit = try leaf(for: key, root: root) else { return nil }
+      guard let visit = try findLeaf() else { return nil }
       let node = node(visit.page.id)
       let (index, isFound) = node.lowerBound(of: key, isLeaf: true, pageByteCount: pageByteCount)
       if !isFound {

@@ -41,6 +41,14 @@ extension PagePool {
     #endif
   }
 
+  /// Whether the page is still of `version`, in every build: for whoever holds the writer mutex, without
+  /// which no version of a page of a tree moves on but that of one that leaves memory.
+  @inlinable
+  public func isCurrent(_ id: PageID, _ version: Version) -> Bool {
+    LatchWord.version(words[Int(truncatingIfNeeded: id.rawValue)].load(ordering: .acquiring))
+      == version
+  }
+
   /// Ends a read: the answer of `validate`; the page is no longer held.
   @inlinable @discardableResult
   public func endRead(_ id: PageID, _ version: Version) -> Bool {
