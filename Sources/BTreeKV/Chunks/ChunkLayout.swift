@@ -1,14 +1,53 @@
 internal import Pager
+internal import Synchronization
 
 /// How a list's chunks lie in the file, for readers that come one after the other.
 ///
 /// The version is odd while chunks that are in force get other places, which appending never does.
 /// Who takes a snapshot and finds the same even version before and after knows that the snapshot has
 /// the layout of that version; so one mapping serves many readers.
-struct ChunkLayout {
-  var version: UInt64 = 0
-  /// The mapping of this version, if somebody has made one.
-  var mapping: ChunkMapping?
+struct ChunkLayout: ~Copyable {
+  private let current = Atomic<UInt64>(0)
+  private let known = Locked<ChunkMapping?>(nil)
+
+  /// The version now.
+  var version: UInt64 {
+    // What was read before was read under this version, if it is the same as then.
+    atomicMemoryFence(ordering: .acquiring)
+    return current.load(ordering: .acquiring)
+  }
+
+  /// The mapping of the version that is in force now, if there is one and somebody has mapped it.
+  func mapping() -> (version: UInt64, mapping: ChunkMapping?) {
+    known.withLock { (current.load(ordering: .relaxed), $0) }
+  }
+
+  /// Keeps a mapping for others, if its version is still in force.
+  ///
+  /// Another reader may have been quicker; both mappings are good.
+  func keep(_ mapping: ChunkMapping, of version: UInt64) {
+    known.withLock { known in
+      if current.load(ordering: .relaxed) == version { known = mapping }
+    }
+  }
+
+  /// Begins a change of the layout: the version is odd then.
+  ///
+  /// - Returns: the mapping of before, whose pages are given back once nobody has it; nil when a change is
+  ///   under way already.
+  func beginChange() -> ChunkMapping?? {
+    known.withLock { known in
+      guard current.load(ordering: .relaxed) & 1 == 0 else { return nil }
+      current.wrappingAdd(1, ordering: .acquiringAndReleasing)
+      defer { known = nil }
+      return .some(known)
+    }
+  }
+
+  /// Ends a change of the layout.
+  func endChange() {
+    known.withLock { _ in _ = current.wrappingAdd(1, ordering: .acquiringAndReleasing) }
+  }
 }
 
 /// A list's bytes in memory, side by side, in the order in which they are in the list.
@@ -19,15 +58,13 @@ struct ChunkLayout {
 ///
 /// Why `@unchecked Sendable`: what is behind `base` is only read; the rest has its own lock.
 final class ChunkMapping: @unchecked Sendable {
-  private struct State {
-    var chunkCount = 0
-    var extents: [Extent] = []
-  }
 
   let base: UnsafeMutableRawPointer
   private let byteCount: Int
   private let pager: Pager
-  private let state = Locked(State())
+  /// What is mapped.
+  private let extents = Locked<[Extent]>([])
+  private let chunkCount = Atomic(0)
 
   /// Reserves addresses for so many bytes and some growth; nil when the system refuses.
   init?(_ pager: Pager, byteCount: Int) {
@@ -41,11 +78,11 @@ final class ChunkMapping: @unchecked Sendable {
 
   deinit {
     SystemCalls.unmap(base, byteCount: byteCount)
-    pager.kept.release(state.withLock { $0.extents })
+    pager.kept.release(extents.withLock { $0 })
   }
 
   /// How many bytes from the first one on are mapped.
-  var mappedByteCount: Int { state.withLock { $0.chunkCount } * Chunk.fullByteCount }
+  var mappedByteCount: Int { chunkCount.load(ordering: .acquiring) * Chunk.fullByteCount }
 
   /// Makes sure that the first `count` chunks are mapped, as a snapshot has them.
   ///
@@ -55,12 +92,13 @@ final class ChunkMapping: @unchecked Sendable {
   func extend(
     to count: Int, of list: ChunkList, root: TreeRoot?
   ) throws(PagerError) -> Bool {
-    try state.withLock { (state) throws(PagerError) in
+    if mappedByteCount >= count * Chunk.fullByteCount { return true }
+    return try extents.withLock { (mapped) throws(PagerError) in
       guard count * Chunk.fullByteCount <= byteCount else { return false }
-      guard state.chunkCount < count else { return true }
+      guard mapped.count < count else { return true }
       var extents: [Extent] = []
       let end = pager.allocator.pageCount
-      try list.tree.forEachChunk(of: list.id, state.chunkCount..<count, root: root) {
+      try list.tree.forEachChunk(of: list.id, mapped.count..<count, root: root) {
         (chunk, _) throws(PagerError) in
         let isLast = chunk.index == count - 1
         guard let extent = chunk.extent, Int(extent.end) <= end,
@@ -73,12 +111,12 @@ final class ChunkMapping: @unchecked Sendable {
         extents.append(extent)
       }
       pager.kept.hold(extents)
-      guard try map(extents, from: state.chunkCount) else {
+      guard try map(extents, from: mapped.count) else {
         pager.kept.release(extents)
         return false
       }
-      state.extents += extents
-      state.chunkCount = count
+      mapped += extents
+      chunkCount.store(mapped.count, ordering: .releasing)
       return true
     }
   }
@@ -110,15 +148,9 @@ extension ChunkList {
   ///
   /// Writer mutex held.
   func beginLayoutChange() {
-    let old: ChunkMapping? = layout.withLock { layout in
-      guard layout.version & 1 == 0 else { return nil }
-      layout.version += 1
-      defer { layout.mapping = nil }
-      engine.workspace.changedLists.append(self)
-      return layout.mapping
-    }
-    // Its pages are given back here, if nobody reads it, and not with the lock held.
-    _ = old
+    // The old mapping's pages are given back here, if nobody reads it, and not with the lock held.
+    guard layout.beginChange() != nil else { return }
+    engine.workspace.changedLists.append(self)
   }
 }
 
@@ -128,7 +160,7 @@ extension Engine {
   /// Writer mutex held, after a commit or a rollback.
   func endLayoutChanges() {
     guard !workspace.changedLists.isEmpty else { return }
-    for list in workspace.changedLists { list.layout.withLock { $0.version += 1 } }
+    for list in workspace.changedLists { list.layout.endChange() }
     workspace.changedLists.removeAll()
   }
 }

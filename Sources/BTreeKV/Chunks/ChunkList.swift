@@ -28,7 +28,7 @@ package final class ChunkList: @unchecked Sendable {
   let engine: Engine
   let tree: Tree
   let writer: UnsafeMutablePointer<Writer>
-  let layout = Locked(ChunkLayout())
+  let layout = ChunkLayout()
 
   var pager: Pager { engine.pager }
   var pageByteCount: Int { tree.pageByteCount }

@@ -112,9 +112,9 @@ extension ChunkList {
   private func withInstant<R>(
     _ access: TreeAccess, _ body: (Instant) throws(PagerError) -> R
   ) throws(DatabaseError) -> (reader: R, view: TreeAccess) {
-    let before = layout.withLock { $0.version }
+    let before = layout.version
     let stable = try converting { () throws(PagerError) in try access.stable() }
-    var isCurrent = before & 1 == 0 && layout.withLock { $0.version } == before
+    var isCurrent = before & 1 == 0 && layout.version == before
     var mayMap = true
     switch access.mode {
     case .live: break
@@ -141,20 +141,17 @@ extension ChunkList {
     let chunkCount = (count + Chunk.fullByteCount - 1) / Chunk.fullByteCount
     if chunkCount == 1 { return try mapSingle(count, root) }
     if let version = instant.version {
-      let known = layout.withLock { $0.version == version ? $0.mapping : nil }
-      if let known, try known.extend(to: chunkCount, of: self, root: root) {
-        return ChunkReader(known, byteCount: count)
+      let known = layout.mapping()
+      if known.version == version, let mapping = known.mapping,
+        try mapping.extend(to: chunkCount, of: self, root: root)
+      {
+        return ChunkReader(mapping, byteCount: count)
       }
     }
     guard let new = ChunkMapping(pager, byteCount: count),
       try new.extend(to: chunkCount, of: self, root: root)
     else { return nil }
-    if let version = instant.version {
-      layout.withLock { layout in
-        // Another reader may have been quicker; both are good.
-        if layout.version == version { layout.mapping = new }
-      }
-    }
+    if let version = instant.version { layout.keep(new, of: version) }
     return ChunkReader(new, byteCount: count)
   }
 

@@ -125,7 +125,7 @@ package final class EntryLog: Sendable {
       // Makes what is there now mapped for all readers, where that is possible.
       guard try contains(key) else { return nil }
       if try list.byteCount(chunks) > Chunk.fullByteCount {
-        if list.layout.withLock({ $0.version & 1 == 0 }) {
+        if list.layout.version & 1 == 0 {
           _ = try list.mappedReader(chunks)
           switch try readMapped(key) {
           case .entry(let entry): return entry
@@ -153,14 +153,14 @@ package final class EntryLog: Sendable {
   /// Reads what others have mapped already, without taking a snapshot: while a layout is in force,
   /// places in it stay what they are.
   private func readMapped(_ key: UnsafeRawBufferPointer) throws(DatabaseError) -> Mapped {
-    let (version, mapping) = list.layout.withLock { ($0.version, $0.mapping) }
+    let (version, mapping) = list.layout.mapping()
     guard let mapping, version & 1 == 0 else { return .unmapped }
     return try index.read { (root) throws(PagerError) in
       guard let place = try find(key, root: root) else {
-        return list.layout.withLock { $0.version == version } ? .nothing : .unmapped
+        return list.layout.version == version ? .nothing : .unmapped
       }
       let end = place.end(keyByteCount: key.count)
-      guard end <= mapping.mappedByteCount, list.layout.withLock({ $0.version == version }) else {
+      guard end <= mapping.mappedByteCount, list.layout.version == version else {
         return .unmapped
       }
       return .entry(

@@ -30,10 +30,15 @@ extension Node {
   @inline(__always)
   static func compare(_ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer) -> Int {
     let common = min(a.count, b.count)
-    if common <= 8 {
-      // Short tails are the rule: comparing them as numbers spares a call.
+    // Short ones are the rule: comparing them as numbers spares a call.
+    if common < 8 {
       let x = Self.word(a, common)
       let y = Self.word(b, common)
+      if x != y { return x < y ? -1 : 1 }
+    } else if common <= 16 {
+      // The first eight bytes, and the last eight, which may overlap them.
+      var (x, y) = (Self.word(a, at: 0), Self.word(b, at: 0))
+      if x == y { (x, y) = (Self.word(a, at: common &- 8), Self.word(b, at: common &- 8)) }
       if x != y { return x < y ? -1 : 1 }
     } else if let first = a.baseAddress, let second = b.baseAddress {
       let order = memcmp(first, second, common)
@@ -51,6 +56,11 @@ extension Node {
       index &+= 1
     }
     return word
+  }
+
+  @inline(__always)
+  private static func word(_ bytes: UnsafeRawBufferPointer, at offset: Int) -> UInt64 {
+    UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
   }
 
   /// The first slot whose key is not below `key`, and whether it is equal.

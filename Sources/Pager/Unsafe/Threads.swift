@@ -134,13 +134,20 @@ extension SystemCalls {
 /// but in `withLock`, which holds the lock.
 package final class Locked<Value: Sendable>: @unchecked Sendable {
   private let lock = ConditionLock()
-  private var value: Value
+  /// Behind a pointer, since the runtime would check each access to a class's variables.
+  private let value: UnsafeMutablePointer<Value>
 
   /// Makes an unlocked value.
   ///
   /// - Parameter value: What it is at first.
   package init(_ value: Value) {
-    self.value = value
+    self.value = .allocate(capacity: 1)
+    self.value.initialize(to: value)
+  }
+
+  deinit {
+    value.deinitialize(count: 1)
+    value.deallocate()
   }
 
   /// Lends the value to the closure while holding the lock.
@@ -153,7 +160,7 @@ package final class Locked<Value: Sendable>: @unchecked Sendable {
   ) throws(Failure) -> Result {
     lock.lock()
     defer { lock.unlock() }
-    return try body(&value)
+    return try body(&value.pointee)
   }
 }
 
