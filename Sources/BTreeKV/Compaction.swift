@@ -27,7 +27,7 @@ extension Database {
   ///
   /// Readers go on, also those that hold a reader of a region or of a value: what they read keeps its
   /// place until they let go, and so do the pages that a snapshot sees. Writers wait while a few
-  /// values, or the pages of one tree, are moved. After a crash in it nothing is lost. `close` does
+  /// values (up to 16, or about 4 MiB; a longer one as a whole), or the pages of one tree, are moved. After a crash in it nothing is lost. `close` does
   /// the same for pages, not for long values.
   ///
   /// ```swift
@@ -69,8 +69,9 @@ private struct Compaction {
   var report = CompactionReport()
   private var isGivenUp = false
 
-  /// How many values move while writers wait.
+  /// How many values, and about how many bytes of them, move while writers wait.
   private static let batchCount = 16
+  private static let batchByteCount = 4 << 20
 
   init(engine: Engine, progress: ((CompactionProgress) -> Bool)?) {
     self.engine = engine
@@ -116,9 +117,8 @@ private struct Compaction {
 
   /// A value that could lie further in front.
   private struct Candidate {
-    var place: UInt64
     var tree: Tree
-    var key: [UInt8]
+    var value: PlacedValue
   }
 
   /// Moves values that lie behind a page into free space further in front, the last ones first, so
@@ -129,15 +129,17 @@ private struct Compaction {
       var next: [UInt8]? = []
       while let from = next {
         let (found, rest) = try tree.valuesReaching(over: limit, from: from)
-        candidates += found.map { Candidate(place: $0.place, tree: tree, key: $0.key) }
+        candidates += found.map { Candidate(tree: tree, value: $0) }
         next = rest
         tell()
         if isGivenUp { return }
       }
     }
-    candidates.sort { $0.place > $1.place }
-    for start in stride(from: 0, to: candidates.count, by: Self.batchCount) where !isGivenUp {
-      let batch = candidates[start..<min(candidates.count, start + Self.batchCount)]
+    candidates.sort { $0.value.place > $1.value.place }
+    var rest = candidates[...]
+    while !rest.isEmpty, !isGivenUp {
+      let batch = rest.prefix(batchLength(rest))
+      rest = rest.dropFirst(batch.count)
       let moved = try move(batch)
       report.movedValueCount += moved
       tell()
@@ -146,13 +148,22 @@ private struct Compaction {
     }
   }
 
+  /// How many of the next values, at least one, move in one step.
+  private func batchLength(_ candidates: ArraySlice<Candidate>) -> Int {
+    var byteCount = 0
+    return candidates.prefix(Self.batchCount).prefix { candidate in
+      defer { byteCount += candidate.value.pageCount * pager.pageByteCount }
+      return byteCount < Self.batchByteCount
+    }.count
+  }
+
   private func move(_ batch: ArraySlice<Candidate>) throws(PagerError) -> Int {
     try engine.changeAtOnce(nil) { () throws(PagerError) in
       var moved = 0
       for candidate in batch {
         pager.touch(candidate.tree.descriptor)
-        if candidate.tree === engine.chunkTree { engine.noteMove(ofChunk: candidate.key) }
-        if try candidate.tree.moveValue(of: candidate.key) { moved += 1 }
+        if candidate.tree === engine.chunkTree { engine.noteMove(ofChunk: candidate.value.key) }
+        if try candidate.tree.moveValue(of: candidate.value.key) { moved += 1 }
       }
       return moved
     }

@@ -2,6 +2,15 @@ internal import Pager
 
 // Moving large values down in the file.
 
+/// Where a large value lies.
+struct PlacedValue {
+  var key: [UInt8]
+  /// The first page of its last run.
+  var place: UInt64
+  /// Of all runs.
+  var pageCount: Int
+}
+
 extension Tree {
   /// Where the last run of a large value begins.
   private func place(of value: LargeValue) -> UInt64 {
@@ -11,10 +20,10 @@ extension Tree {
   /// The large values that reach over a page, from a key on; as many as one leaf has, at least one
   /// unless there are no more.
   ///
-  /// - Returns: the keys, with where the last runs begin, and from where to go on, nil at the end.
+  /// - Returns: the values, and from where to go on, nil at the end.
   func valuesReaching(
     over limit: Int, from key: [UInt8]
-  ) throws(PagerError) -> (found: [(place: UInt64, key: [UInt8])], next: [UInt8]?) {
+  ) throws(PagerError) -> (found: [PlacedValue], next: [UInt8]?) {
     let cursor = LeafCursor(tree: self, root: nil)
     var from = key
     while true {
@@ -22,14 +31,17 @@ extension Tree {
         try cursor.load(key, .holding)
       }
       guard isThere else { return ([], nil) }
-      var found: [(place: UInt64, key: [UInt8])] = []
+      var found: [PlacedValue] = []
       for index in 0..<cursor.count {
         let entry = cursor.entry(index)
         guard entry.isLarge,
           let value = LargeValue(entry.payload, pageByteCount: pageByteCount),
           value.extents.contains(where: { $0.end > UInt64(limit) })
         else { continue }
-        found.append((place(of: value), Array(entry.key)))
+        found.append(
+          PlacedValue(
+            key: Array(entry.key), place: place(of: value),
+            pageCount: value.extents.reduce(0) { $0 + $1.pageCount }))
       }
       guard found.isEmpty, let fence = cursor.upperFence else { return (found, cursor.upperFence) }
       from = fence
