@@ -122,6 +122,33 @@ import Testing
     try database.close()
   }
 
+  /// As many keys as the log does not take in one record, with a snapshot beside them.
+  @Test func manyKeysAreRemovedAtOnce() throws {
+    let storage = try MemoryStorage()
+    var options = tightOptions()
+    options.transactionLogLimitByteCount = 16 << 10
+    // What the removal reads through does not expire.
+    options.snapshotAgeLimitSeconds = 0.001
+    let database = try openDatabase(in: storage, options)
+    let store = try EntryStore(database, "store")
+    let count = 3000
+    for name in ["a", "b"] {
+      try store.namespace(name).write(
+        (0..<count).map { (key: "key \($0)", bytes: Array("\(name) \($0)".utf8)) })
+    }
+    #expect(try store.namespace("a").removeAll(durability: .flush) == count)
+    database.abandon()
+    let again = try openDatabase(in: storage.reopen())
+    let left = try EntryStore(again, "store")
+    #expect(try left.namespaceNames() == [Array("b".utf8)])
+    #expect(try left.count == count && left.namespace("b").count == count)
+    #expect(try left.namespace("b").read("key 2999")?.array == Array("b 2999".utf8))
+    try requireSound(again, "after the process died")
+    #expect(try left.removeAll() == count && left.compact() > 0)
+    try requireSound(again, "all removed")
+    try again.close()
+  }
+
   @Test func theLastEntryIsTheNamespaces() throws {
     let database = try openDatabase(in: try MemoryStorage())
     let store = try EntryStore(database, "store")
