@@ -2,8 +2,8 @@ internal import Pager
 
 /// A compaction that runs in a thread of its own, now or later.
 ///
-/// Closing the database ends it early, as `cancel()` does: what has moved stays moved, and nothing is
-/// lost. So nobody has to wait for one.
+/// It does not keep the file open, and closing that ends it early, as `cancel()` does: what has moved
+/// stays moved, and nothing is lost. So nobody has to wait for one.
 public final class BackgroundCompaction: Sendable {
   private struct Progress: Sendable {
     /// Once it has come to its end.

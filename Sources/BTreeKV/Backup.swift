@@ -162,7 +162,7 @@ private struct Backup {
       }
       let id = try converting { () throws(PagerError) in
         try engine.changeAtOnce(nil) { () throws(PagerError) in
-          let state = TransactionState(engine)
+          let state = TransactionState(target.file)
           defer { state.end() }
           return try engine.setTypeTag(record.typeTag, of: name, in: state)
         }

@@ -7,6 +7,9 @@ package import Pager
 /// its syncs. Another process, or a second `Database` in this one, can't open the file for writing at
 /// the same time.
 ///
+/// The file is open until `close()`, or for as long as the database, or a tree, region, store, vector,
+/// snapshot, cursor or reader of it, is held: the last of them closes it.
+///
 /// ```swift
 /// let database = try Database.open("fruit.btreekv")
 /// try database.insert("apple", "red")
@@ -14,20 +17,19 @@ package import Pager
 /// try database.close()
 /// ```
 public final class Database: WritableTree, Sendable {
-  let engine: Engine
+  let file: OpenFile
   /// The tree without a name, as it is now.
   public let access: TreeAccess
-  /// The database itself.
-  public var owner: Database? { self }
 
+  var engine: Engine { file.engine }
   var pager: Pager { engine.pager }
   var workspace: Workspace { engine.workspace }
   var path: String { engine.path }
   func tree(of id: TreeID) -> Tree { engine.tree(of: id) }
 
   private init(pager: Pager, path: String, options: Options) {
-    engine = Engine(pager: pager, path: path, options: options)
-    access = TreeAccess(engine, engine.mainTree, .live)
+    file = OpenFile(Engine(pager: pager, path: path, options: options))
+    access = TreeAccess(file, file.engine.mainTree, .live)
   }
 
   /// Opens or creates a database.
@@ -138,7 +140,8 @@ public final class Database: WritableTree, Sendable {
     }
   }
 
-  /// Closes the database: everything is made durable, and the file is cut to its size.
+  /// Closes the database, whoever else uses it: everything is made durable, and the file is cut to its
+  /// size.
   ///
   /// Calls from then on throw `.closed`, but for further calls of this, which do nothing. A cursor
   /// that is under way may go on with what it has in memory, or throw `.closed`.
@@ -146,18 +149,7 @@ public final class Database: WritableTree, Sendable {
   /// - Throws: `.poisoned` and `.inputOutput` when the last changes could not be written; the next
   ///   `open` recovers what was promised.
   public func close() throws(DatabaseError) {
-    try converting { () throws(PagerError) in
-      try pager.checkNotInTransaction()
-      engine.endBackgroundCompaction()
-      try pager.close { (limit) throws(PagerError) in
-        var hasMoved = false
-        var budget = PageBudget(pager)
-        for tree in engine.allTrees where try tree.relocate(pagesFrom: limit, &budget) {
-          hasMoved = true
-        }
-        return hasMoved
-      }
-    }
+    try converting { () throws(PagerError) in try file.close() }
   }
 
   /// Lets go of the file as a crash would: nothing more is written.
@@ -166,10 +158,5 @@ public final class Database: WritableTree, Sendable {
   package func abandon() {
     engine.endBackgroundCompaction()
     pager.abandon()
-  }
-
-  deinit {
-    // Forgetting to close loses nothing that was promised; closing makes the next open quick.
-    try? close()
   }
 }

@@ -9,7 +9,7 @@ extension Verification {
       let stores = try entryStores()
       var unseen = stores
       var state = StoreCheck()
-      let index = TreeAccess(engine, engine.tree(of: .entries), .live)
+      let index = TreeAccess(file, engine.tree(of: .entries), .live)
       let walker = try index.walker(.all, false, true)
       while try walker.step() {
         let id = walker.key.count < 8 ? 0 : ChunkKey.list(walker.key)
@@ -41,14 +41,14 @@ extension Verification {
 
   private func entryStores() throws(DatabaseError) -> [UInt64: EntryLog] {
     var stores: [UInt64: EntryLog] = [:]
-    let names = TreeAccess(engine, engine.tree(of: .entryStores), .live)
+    let names = TreeAccess(file, engine.tree(of: .entryStores), .live)
     let walker = try names.walker(.all, false, true)
     while try walker.step() {
       guard walker.value.count == 8 else { continue }
       let id = walker.value.loadUnaligned(as: UInt64.self)
       let log = EntryLog(
-        engine.chunkList(id), chunks: TreeAccess(engine, engine.chunkTree, .live),
-        index: TreeAccess(engine, engine.tree(of: .entries), .live))
+        engine.chunkList(id), chunks: TreeAccess(file, engine.chunkTree, .live),
+        index: TreeAccess(file, engine.tree(of: .entries), .live))
       stores[id] = try log.stable()
     }
     return stores

@@ -7,7 +7,7 @@ extension Verification {
     do throws(DatabaseError) {
       var unseen = try regionNames()
       var state = RegionCheck()
-      let chunks = TreeAccess(engine, engine.chunkTree, .live)
+      let chunks = TreeAccess(file, engine.chunkTree, .live)
       let walker = try chunks.walker(.all, false, false)
       while try walker.step() {
         let key = Array(walker.key)
@@ -30,7 +30,7 @@ extension Verification {
   private mutating func checkVectorRecords() throws(DatabaseError) {
     var vectors: [UInt64: String] = [:]
     try addNames(in: .vectors, to: &vectors)
-    let records = TreeAccess(engine, engine.tree(of: .vectorRecords), .live)
+    let records = TreeAccess(file, engine.tree(of: .vectorRecords), .live)
     let walker = try records.walker(.all, false, false)
     while try walker.step() {
       let list = walker.key.count < 9 ? 0 : ChunkKey.list(walker.key)
@@ -58,7 +58,7 @@ extension Verification {
   private mutating func addNames(
     in id: TreeID, to names: inout [UInt64: String]
   ) throws(DatabaseError) {
-    let tree = TreeAccess(engine, engine.tree(of: id), .live)
+    let tree = TreeAccess(file, engine.tree(of: id), .live)
     let walker = try tree.walker(.all, false, true)
     while try walker.step() {
       let name = String(decoding: walker.key, as: UTF8.self)

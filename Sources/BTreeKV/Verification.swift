@@ -46,7 +46,7 @@ extension Database {
       try pager.checkNotInTransaction()
       return try engine.snapshots.withoutExpiry { () throws(PagerError) in
         try pager.withoutChanges { () throws(PagerError) in
-          var check = Verification(engine: engine, progress: progress)
+          var check = Verification(file: file, progress: progress)
           try check.run()
           return check.report
         }
@@ -59,6 +59,7 @@ extension Database {
 ///
 /// Nothing changes meanwhile.
 struct Verification {
+  let file: OpenFile
   let engine: Engine
   var tree: Tree
   let pager: Pager
@@ -68,8 +69,9 @@ struct Verification {
   var previousKey: [UInt8]?
   let total: Int
 
-  init(engine: Engine, progress: ((VerifyProgress) -> Void)?) {
-    self.engine = engine
+  init(file: OpenFile, progress: ((VerifyProgress) -> Void)?) {
+    self.file = file
+    engine = file.engine
     tree = engine.mainTree
     pager = engine.pager
     self.progress = progress
@@ -118,7 +120,7 @@ struct Verification {
   private mutating func checkCatalogue() throws(PagerError) {
     guard report.isSound else { return }
     var ids: Set<TreeID> = []
-    let catalogue = TreeAccess(engine, engine.catalogue, .live)
+    let catalogue = TreeAccess(file, engine.catalogue, .live)
     do throws(DatabaseError) {
       let walker = try catalogue.walker(.all, false, true)
       while try walker.step() {

@@ -9,7 +9,8 @@ extension Database {
   /// Nothing is copied out: pages are taken from the entry's bytes when they are visited, and
   /// compared with their checksums; large values, regions and entries are read where they lie. The
   /// entry is held as long as this database or anything read from it, so it may be removed, and its
-  /// store compacted or removed. The outer database must not be closed while this one is in use.
+  /// store compacted or removed. It keeps the file around it open; the outer database must not be
+  /// closed by `close()` while this one is in use.
   ///
   /// ```swift
   /// let archive = try EntryStore(database, "archive")

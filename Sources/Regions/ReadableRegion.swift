@@ -84,7 +84,8 @@ public enum RegionReading: Sendable {
 
 /// The bytes of a region as they were at one instant, for as long as this or a copy of it is held.
 ///
-/// Any number of threads may use one. The database must not be closed while the bytes are in use.
+/// Any number of threads may use one. One that is no copy keeps the file open; the database must not be
+/// closed by `close()` while the bytes are in use.
 ///
 /// Why `@unchecked Sendable`: nobody writes to what `buffer` shows.
 public struct RegionReader: @unchecked Sendable {

@@ -8,7 +8,6 @@ struct RegionCatalogue: WritableTree {
   static let maximumNameByteCount = 255
 
   let access: TreeAccess
-  var owner: Database? { nil }
   /// What the names are of, for messages.
   private let noun: String
 

@@ -27,8 +27,31 @@ public struct VectorDescription: Sendable, Equatable {
   public let count: Int
   /// The last stamp, or nil when there is none.
   public let stamp: UInt64?
+  /// What it was computed from; nil when it was not, as no `ComputedVector` has updated it.
+  public let computation: ComputationDescription?
 
-  init(_ name: String, _ record: VectorRecord, _ access: VectorAccess) throws(DatabaseError) {
+  /// All vectors of a catalogue.
+  ///
+  /// - Parameter access: of a record, at the catalogue's instant.
+  static func all(
+    in catalogue: VectorCatalogue,
+    _ access: (VectorRecord) throws(DatabaseError) -> VectorAccess
+  ) throws(DatabaseError) -> [VectorDescription] {
+    let records = try catalogue.all()
+    var vectors: [UInt64: (name: String, access: VectorAccess)] = [:]
+    for (name, record) in records { vectors[record.list] = (name, try access(record)) }
+    var found: [VectorDescription] = []
+    for (name, record) in records {
+      found.append(try VectorDescription(name, record, try access(record), among: vectors))
+    }
+    return found
+  }
+
+  private init(
+    _ name: String, _ record: VectorRecord, _ access: VectorAccess,
+    among vectors: [UInt64: (name: String, access: VectorAccess)]
+  ) throws(DatabaseError) {
+    computation = try ComputationDescription(of: access, among: vectors)
     self.name = name
     elementTag = record.elementTag
     elementByteCount = record.stride
@@ -116,12 +139,7 @@ extension Transaction {
   ///
   /// - Throws: as `lookup`.
   public func vectors() throws(DatabaseError) -> [VectorDescription] {
-    var found: [VectorDescription] = []
-    for (name, record) in try VectorCatalogue(access(to: .vectors)).all() {
-      found.append(
-        try VectorDescription(name, record, vectorAccess(record)))
-    }
-    return found
+    try VectorDescription.all(in: VectorCatalogue(access(to: .vectors))) { vectorAccess($0) }
   }
 
   /// Gives a vector another name; handles to it stay good.
@@ -210,11 +228,9 @@ extension Snapshot {
   ///
   /// - Throws: as `lookup`.
   public func vectors() throws(DatabaseError) -> [VectorDescription] {
-    var found: [VectorDescription] = []
-    for (name, record) in try VectorCatalogue(try access(to: .vectors)).all() {
-      found.append(try VectorDescription(name, record, try vectorAccess(record)))
+    try VectorDescription.all(in: VectorCatalogue(try access(to: .vectors))) {
+      (record) throws(DatabaseError) in try vectorAccess(record)
     }
-    return found
   }
 
   func vectorAccess(_ record: VectorRecord) throws(DatabaseError) -> VectorAccess {

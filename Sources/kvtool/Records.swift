@@ -214,12 +214,13 @@ struct JSONLine {
     output.writeJSON(text)
   }
 
-  mutating func add(_ name: String, _ texts: [String]) {
+  /// Adds texts; nil is written as `null`.
+  mutating func add(_ name: String, _ texts: [String?]) {
     begin(name)
     output.write("[")
     for (index, text) in texts.enumerated() {
       if index > 0 { output.write(",") }
-      output.writeJSON(text)
+      if let text { output.writeJSON(text) } else { output.write("null") }
     }
     output.write("]")
   }

@@ -136,7 +136,7 @@ import Testing
 
   @Test func cursor() throws {
     let database = try open()
-    let walker = try TreeAccess(database.engine, database.engine.mainTree, .live)
+    let walker = try TreeAccess(database.file, database.engine.mainTree, .live)
       .walker(.all, false, true)
     #expect(walker.invariantViolations() == [])
     for _ in 0..<5 { #expect(try walker.step()) }

@@ -253,12 +253,10 @@ import Testing
 
   private struct Kept: ReadableTree {
     let access: TreeAccess
-    var owner: Database? { nil }
   }
 
   private struct KeptForWriting: WritableTree {
     let access: TreeAccess
-    var owner: Database? { nil }
   }
 
   /// What is kept of a transaction beyond its end throws, whatever is under way by then.

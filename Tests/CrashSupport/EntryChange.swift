@@ -11,6 +11,7 @@ package enum EntryChange: Sendable, Equatable {
   case stream(key: Int, size: Int, isKept: Bool)
   case delete(key: Int)
   case deleteMany(key: Int, count: Int)
+  case deleteAll
   case copy(key: Int, to: Int)
   case rename(key: Int, to: Int)
   /// Moves an entry to another store.
@@ -33,6 +34,7 @@ extension EntryChange: CustomStringConvertible {
       ".stream(key: \(key), size: \(size), isKept: \(isKept))"
     case .delete(let key): ".delete(key: \(key))"
     case .deleteMany(let key, let count): ".deleteMany(key: \(key), count: \(count))"
+    case .deleteAll: ".deleteAll"
     case .copy(let key, let other): ".copy(key: \(key), to: \(other))"
     case .rename(let key, let other): ".rename(key: \(key), to: \(other))"
     case .transfer(let key, let other): ".transfer(key: \(key), to: \(other))"

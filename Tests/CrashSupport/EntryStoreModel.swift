@@ -27,6 +27,12 @@ package struct EntryStoreModel: Sendable {
   /// - Returns: whether the key was there.
   package mutating func delete(_ key: [UInt8]) -> Bool { items.removeValue(forKey: key) != nil }
 
+  /// - Returns: how many keys were there.
+  package mutating func deleteAll() -> Int {
+    defer { items.removeAll() }
+    return items.count
+  }
+
   /// Of an entry by itself.
   package static func hash(_ key: [UInt8], _ bytes: UnsafeRawBufferPointer) -> UInt64 {
     checksum64(bytes, seed: key.withUnsafeBytes { checksum64($0, seed: 79) })

@@ -131,6 +131,9 @@ extension OperationDriver {
       let expected = doomed.filter { entries.delete($0) }.count
       let removed = try store.remove(doomed)
       try require(removed == expected, "remove said \(removed), not \(expected)")
+    case .deleteAll:
+      let (expected, removed) = (entries.deleteAll(), try store.removeAll())
+      try require(removed == expected, "removeAll said \(removed), not \(expected)")
     case .copy(let key, let other):
       guard let bytes = entries.bytes(Self.entryKey(key)) else { return }
       try store.copy(Self.entryKey(key), to: Self.entryKey(other))

@@ -95,7 +95,7 @@ package struct OperationGenerator {
   private mutating func changeOfStore() -> CrashOperation {
     let (key, size) = (random.below(min(keyCount, 40)), regionSize())
     let change: EntryChange =
-      switch random.below(26) {
+      switch random.below(27) {
       case 0..<10: .write(key: key, size: size)
       case 10, 11:
         .writeMany(
@@ -112,6 +112,7 @@ package struct OperationGenerator {
       case 21: .transfer(key: key, to: random.below(3))
       case 22, 23: .compact
       case 24: random.once(in: 3) ? .removeStore : .write(key: 0, size: size)
+      case 25: random.once(in: 2) ? .deleteAll : .deleteMany(key: key, count: 5)
       default: random.once(in: 3) ? .renameStore(to: random.below(3)) : .write(key: key, size: 60)
       }
     return .entries([0, 0, 0, 1, 2][random.below(5)], change)

@@ -35,4 +35,17 @@ import Testing
   func shortEntriesAreThereWithTheirKeys(durability: Database.Durability) throws {
     try crash(Self.short, durability)
   }
+
+  /// A whole store is emptied in one commit, and goes on.
+  @Test(arguments: Database.Durability.allCases)
+  func storesAreEmptiedAtOnce(durability: Database.Durability) throws {
+    let inTransaction = CrashOperation.transaction(
+      [.entries(0, .write(key: 3, size: 90)), .entries(0, .deleteAll)], isKept: true)
+    try crash(
+      Self.filled + [
+        .entries(0, .writeMany(key: 3, count: 60, size: 20)), .entries(0, .deleteAll),
+        .entries(0, .writeMany(key: 1, count: 5, size: 900)), inTransaction,
+        .entries(0, .write(key: 2, size: 30)), .entries(0, .compact),
+      ], durability)
+  }
 }

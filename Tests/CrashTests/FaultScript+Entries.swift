@@ -65,7 +65,7 @@ extension FaultScript {
 
   private static let entriesAtLast: [Step] = [
     write("a", 14, 70), .hold(entryReaders), removeEntry("a", 12), compact("a"),
-    write("a", 15, 10),
+    write("a", 15, 10), removeAll("a"), write("a", 5, 40),
   ]
 
   private static func probe(_ store: String, _ number: Int) -> Probe {
@@ -159,6 +159,14 @@ extension FaultScript {
       try store.remove(numbers.map { key($0) })
     } _: { entries in
       for number in numbers { entries[key(number)] = nil }
+    }
+  }
+
+  private static func removeAll(_ store: String) -> Step {
+    change("removeAll", store) { store, _ in
+      try store.removeAll()
+    } _: {
+      $0 = [:]
     }
   }
 

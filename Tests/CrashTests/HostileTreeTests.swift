@@ -233,7 +233,7 @@ import Testing
   @Test(arguments: 0..<7) func madeUpCatalogue(number: Int) throws {
     let bytes = try Self.closedFile()
     let database = try Self.open(bytes)
-    let catalogue = TreeAccess(database.engine, database.engine.catalogue, .live)
+    let catalogue = TreeAccess(database.file, database.engine.catalogue, .live)
     let id = try #require(try database.existingTree("a")).id
     let record: [UInt8] = [
       [], [1, 2], CatalogueRecord(id: TreeID(3)).encoded, CatalogueRecord(id: .main).encoded,
@@ -252,7 +252,7 @@ import Testing
       storage: memory, options: Self.options, hasBackgroundThreads: false)
     try Array("b".utf8).withBytes { (key) throws(DatabaseError) in
       try record.withBytes { (value) throws(DatabaseError) in
-        let catalogue = TreeAccess(again.engine, again.engine.catalogue, .live)
+        let catalogue = TreeAccess(again.file, again.engine.catalogue, .live)
         _ = try catalogue.insert(key, value, nil)
       }
     }

@@ -17,6 +17,24 @@ extension DocumentationExamples {
     #expect(try store.count == 0)
   }
 
+  @Test func namespacesAreListedAndRemoved() throws {
+    let database = try open()
+    do {
+      let store = try EntryStore(database, "pictures")
+      try store.namespace("cats").write("tom", [1])
+      for name in try store.namespaceNames() {
+        print(String(decoding: name, as: UTF8.self), try store.namespace(name).count)
+      }
+      #expect(try store.removeAll() == 1)
+    }
+    let store = try EntryStore(database, "pictures")
+    try store.namespace("cats").write("tom", [1])
+    try store.namespace("dogs").write("rex", [2])
+    let count = try store.namespace("cats").removeAll()
+    assert(count == 1)
+    #expect(try store.namespaceNames() == [Array("dogs".utf8)])
+  }
+
   @Test func storesAreCompacted() throws {
     let database = try open()
     let store = try EntryStore(database, "pictures")

@@ -168,7 +168,6 @@ extension FormatTests {
   ) throws -> [(key: [UInt8], value: [UInt8])] {
     struct Tree: ReadableTree {
       let access: TreeAccess
-      var owner: Database? { nil }
     }
     let cursor = try Tree(access: database.access(to: TreeID(tree))).cursor()
     var found: [(key: [UInt8], value: [UInt8])] = []

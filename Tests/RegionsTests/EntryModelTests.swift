@@ -206,6 +206,10 @@ struct EntryHistory {
       let doomed = (0..<random.below(10)).map { _ in someKey }
       let count = doomed.reduce(0) { $0 + (model.remove($1) ? 1 : 0) }
       try require(try store.remove(doomed) == count, "removal of many keys")
+      if random.chance(20) {
+        try require(try store.removeAll() == model.entries.count, "removal of all keys")
+        model.entries.removeAll()
+      }
     case 2:
       let batch = (0..<random.below(20)).map { _ in (key: someKey, bytes: someBytes()) }
       try store.write(batch)

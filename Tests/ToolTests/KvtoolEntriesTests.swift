@@ -164,6 +164,40 @@ import Testing
     try tool.expect(["entries"], status: 0, output: "pictures\t0\nwords\t0\n")
   }
 
+  @Test func namespacesAreListedAndCleared() throws {
+    let tool = try fixture()
+    let words = ["entries", "words"]
+    for (space, key) in [("cats", "tom"), ("cats", "kit"), ("0x00", "nil"), ("dogs", "tom")] {
+      try tool.expect(
+        words + ["write", key, "of \(space)", "--namespace", space], status: 0, output: "")
+    }
+    try tool.expect(words + ["write", "plain", "1"], status: 0, output: "")
+    let list = words + ["namespaces"]
+    try tool.expect(list, status: 0, output: "X'00'\t1\ncats\t2\ndogs\t1\n")
+    try tool.expect(
+      list + ["--json"], status: 0,
+      output: """
+        {"namespace":{"hex":"00"},"count":1}
+        {"namespace":"cats","count":2}
+        {"namespace":"dogs","count":1}
+
+        """)
+    try tool.expect(list + ["--namespace", "cats"], status: 0, output: "")
+    try tool.expect(["entries", "pictures", "namespaces"], status: 0, output: "")
+    let cats = ["--namespace", "cats"]
+    try tool.expect(words + ["list"] + cats, status: 0, output: "kit\t7\ntom\t7\n")
+    try tool.expect(words + ["read", "tom"] + cats, status: 0, output: "of cats")
+    try tool.expect(words + ["delete", "tom"] + cats, status: 0, output: "")
+    try tool.expect(words + ["clear"] + cats, status: 0, output: "1\n")
+    try tool.expect(words + ["clear", "--json"] + cats, status: 0, output: "{\"removed\":0}\n")
+    try tool.expect(list, status: 0, output: "X'00'\t1\ndogs\t1\n")
+    try tool.expect(
+      words + ["read", "tom", "--namespace", "dogs"], status: 0, output: "of dogs")
+    try tool.expect(words + ["clear"], status: 0, output: "3\n")
+    try tool.expect(["entries"], status: 0, output: "pictures\t3\nwords\t0\n")
+    #expect(try tool.run(["verify"]).status == 0)
+  }
+
   @Test func statsAndCompact() throws {
     let tool = try fixture()
     func stats() throws -> [String: Int] {
@@ -207,7 +241,8 @@ import Testing
   }
 
   @Test(arguments: [
-    ["list"], ["list", "--json"], ["read", "k"], ["delete", "k"], ["stats"], ["compact"],
+    ["list"], ["list", "--json"], ["read", "k"], ["delete", "k"], ["clear"],
+    ["namespaces"], ["stats"], ["compact"],
     ["compact", "--dry-run"],
   ])
   func storesThatAreNotThere(_ words: [String]) throws {
@@ -237,6 +272,9 @@ import Testing
     ["entries", "a", "list", "--limit", "x"], ["entries", "a", "read", "b", "--from", "x"],
     ["entries", "a", "read", "b", "--newest"], ["entries", "a", "stats", "--dry-run"],
     ["entries", "--limit", "1"], ["entries", "a", "list", "--from", "1"],
+    ["entries", "--namespace", "n"], ["entries", "a", "stats", "--namespace", "n"],
+    ["entries", "a", "compact", "--namespace", "n"], ["entries", "a", "clear", "b"],
+    ["entries", "a", "list", "--namespace", "0x1"],
     ["entries", "--tree", "t"], ["entries", "a", "list", "--tree", "t"],
   ])
   func badUsage(_ words: [String]) throws {
@@ -270,7 +308,7 @@ import Testing
     let overview = try runTool("kvtool", ["--help"]).output
     #expect(overview.contains("\n  entries [NAME] [ACTION] [OPERAND…] "))
     let help = try runTool("kvtool", ["help", "entries"]).output
-    for action in ["list", "read", "write", "delete", "stats", "compact"] {
+    for action in ["list", "read", "write", "delete", "clear", "namespaces", "stats", "compact"] {
       #expect(help.contains("\n  NAME \(action)"), "\(action)")
     }
   }

@@ -87,6 +87,52 @@ import Vectors
     #expect(try load("heights\n1\n", "heights", "import", "--compressed") == 3)
   }
 
+  @Test func computedColumnsAreMarked() throws {
+    let tool = try fixture()
+    let database = try Database.open(tool.path)
+    let many = try RawVector<UInt64>.open("many", in: database)
+    let heights = try RawVector<UInt32>.open("heights", in: database, version: 2)
+    let most = ComputedVector(
+      try CompressedVector<UInt64>.open("most", in: database), from: many, by: .map { $0 - 1 })
+    let sums = ComputedVector(
+      try RawVector<UInt32>.open("sums", in: database), from: heights, heights, by: .addition,
+      version: 9)
+    try most.update()
+    try sums.update()
+    try heights.update(at: 2, 1)
+    try heights.write()
+    try database.close()
+    let lines = try tool.run(["vectors"]).output.split(separator: "\n")
+    #expect(lines.contains("many\tu64\t3000") && lines.contains("heights\tu32\t3"))
+    #expect(lines.contains("most\tu64\t3000\tmap of many\tup to date"), "\(lines)")
+    let state = "outdated, 2 elements are right"
+    #expect(lines.contains("sums\tu32\t3\taddition of heights, heights\t\(state)"), "\(lines)")
+    let told = try jsonLines(try tool.run(["vectors", "--json"]))
+    #expect(told.map { $0["rule"] as? String } == [nil, nil, nil, "map", nil, nil, "addition"])
+    #expect(told[3]["up_to_date"] as? Bool == true && told[3]["right"] as? Int == 3000)
+    #expect(told[6]["sources"] as? [String] == ["heights", "heights"])
+    #expect(told[6]["rule_version"] as? Int == 9 && told[6]["up_to_date"] as? Bool == false)
+    // Single ones: also where the elements are compressed.
+    let most3 = try tool.run(["vector", "most", "stats"]).output
+    #expect(
+      most3.hasSuffix("computed  map of many\nstate     up to date\n")
+        && most3.contains("elements  3000\n"), "\(most3)")
+    try tool.expect(
+      ["vector", "sums", "verify"], status: 0,
+      output: "sound: 3 elements\ncomputed: addition of heights, heights, \(state)\n")
+    try tool.expect(
+      ["vector", "most", "verify", "--json"], status: 0,
+      output: "{\"name\":\"most\",\"sound\":true,\"rule\":\"map\",\"rule_version\":0,"
+        + "\"sources\":[\"many\"],\"right\":3000,\"up_to_date\":true}\n")
+    let again = try Database.open(tool.path)
+    try again.removeVector("many")
+    try again.close()
+    let gone = try #require(
+      try jsonLines(try tool.run(["vector", "most", "stats", "--json"])).first)
+    #expect((gone["sources"] as? [Any])?.first is NSNull && gone["up_to_date"] as? Bool == false)
+    #expect(try tool.run(["vectors"]).output.contains("\tmap of (gone)\toutdated, 0 "))
+  }
+
   @Test func statisticsAreTold() throws {
     let tool = try fixture()
     let text = try tool.run(["vector", "heights", "stats"]).output

@@ -63,7 +63,7 @@ extension ReadableTree where Self: ~Copyable & ~Escapable {
   public func cursor(
     in range: KeyRange = .all, reversed: Bool = false
   ) throws(DatabaseError) -> Cursor {
-    Cursor(try access.walker(range, reversed, true), isReversed: reversed, owner)
+    Cursor(try access.walker(range, reversed, true), isReversed: reversed)
   }
 
   /// The number of entries in a range.

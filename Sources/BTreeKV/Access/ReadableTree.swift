@@ -6,8 +6,6 @@
 public protocol ReadableTree: ~Copyable, ~Escapable {
   /// How the handle reaches its tree; for the library's own use.
   var access: TreeAccess { get }
-  /// What keeps the file open when the handle itself is gone; for the library's own use.
-  var owner: Database? { get }
 }
 
 extension ReadableTree where Self: ~Copyable & ~Escapable {

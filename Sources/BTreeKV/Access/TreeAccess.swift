@@ -16,12 +16,15 @@ public final class TreeAccess: Sendable {
     case transaction(TransactionState)
   }
 
+  /// Stays open for as long as this is held.
+  let file: OpenFile
   let engine: Engine
   let tree: Tree
   let mode: Mode
 
-  init(_ engine: Engine, _ tree: Tree, _ mode: Mode) {
-    self.engine = engine
+  init(_ file: OpenFile, _ tree: Tree, _ mode: Mode) {
+    self.file = file
+    engine = file.engine
     self.tree = tree
     self.mode = mode
   }
@@ -192,7 +195,7 @@ extension TreeAccess {
   /// The tree as it is now, kept.
   func snapshot() throws(PagerError) -> TreeAccess {
     let pin = try engine.snapshots.take()
-    return TreeAccess(engine, tree, .snapshot(try pin.root(of: tree), pin))
+    return TreeAccess(file, tree, .snapshot(try pin.root(of: tree), pin))
   }
 }
 

@@ -5,8 +5,8 @@ internal import Pager
 ///
 /// The bytes of a large value are not copied but mapped. What a mapping shows was not compared with its
 /// checksums (`verify()` does that), and an error of the medium while it is read kills the process: who
-/// can't accept that reads with `read(into:from:)`, which does neither. The database must not be closed
-/// while the bytes are in use.
+/// can't accept that reads with `read(into:from:)`, which does neither. A reader keeps the file open; the
+/// database must not be closed by `close()` while the bytes are in use.
 ///
 /// Any number of threads may use one.
 public final class ValueReader: Sendable {

@@ -12,11 +12,12 @@ package enum ChunkReading: Sendable {
 ///
 /// Why `@unchecked Sendable`: nobody writes to what `bytes` shows.
 package final class ChunkReader: @unchecked Sendable {
-  /// Where the bytes come from.
+  /// Where the bytes come from, and the file, which stays open while its pages are shown: so nobody
+  /// else can change them.
   private enum Source {
-    case mapping(ChunkMapping)
+    case mapping(ChunkMapping, OpenFile)
     /// A single chunk in a window on the file.
-    case window(Pager, Extent)
+    case window(Pager, Extent, OpenFile)
     case memory
     /// A file that is in memory anyhow.
     case storage(any Storage)
@@ -28,16 +29,18 @@ package final class ChunkReader: @unchecked Sendable {
   package let isCopy: Bool
   private let source: Source
 
-  fileprivate init(_ mapping: ChunkMapping, byteCount: Int) {
+  fileprivate init(_ mapping: ChunkMapping, byteCount: Int, of file: OpenFile) {
     bytes = UnsafeRawBufferPointer(start: mapping.base, count: byteCount)
-    source = .mapping(mapping)
+    source = .mapping(mapping, file)
     isCopy = false
   }
 
   /// - Parameter extent: held already.
-  fileprivate init(_ pager: Pager, _ extent: Extent, _ bytes: UnsafeRawBufferPointer) {
+  fileprivate init(
+    _ pager: Pager, _ extent: Extent, _ bytes: UnsafeRawBufferPointer, of file: OpenFile
+  ) {
     self.bytes = bytes
-    source = .window(pager, extent)
+    source = .window(pager, extent, file)
     isCopy = false
   }
 
@@ -57,7 +60,7 @@ package final class ChunkReader: @unchecked Sendable {
   deinit {
     switch source {
     case .mapping, .storage: break
-    case .window(let pager, let extent): pager.kept.release(CollectionOfOne(extent))
+    case .window(let pager, let extent, _): pager.kept.release(CollectionOfOne(extent))
     case .memory: bytes.deallocate()
     }
   }
@@ -85,6 +88,7 @@ extension ChunkList {
     /// The layout's version then, if it is still in force.
     var version: UInt64?
     var mayMap: Bool
+    var file: OpenFile
   }
 
   /// The bytes that a handle sees now, to be read for as long as wanted.
@@ -126,7 +130,8 @@ extension ChunkList {
     let result = try stable.read { (root) throws(PagerError) in
       try body(
         Instant(
-          root: root, byteCount: count, version: isCurrent ? before : nil, mayMap: mayMap))
+          root: root, byteCount: count, version: isCurrent ? before : nil, mayMap: mayMap,
+          file: access.file))
     }
     return (result, stable)
   }
@@ -139,20 +144,20 @@ extension ChunkList {
       return try inPlace(0..<count, root).map { ChunkReader($0, of: pager.storage) }
     }
     let chunkCount = (count + Chunk.fullByteCount - 1) / Chunk.fullByteCount
-    if chunkCount == 1 { return try mapSingle(count, root) }
+    if chunkCount == 1 { return try mapSingle(instant) }
     if let version = instant.version {
       let known = layout.mapping()
       if known.version == version, let mapping = known.mapping,
         try mapping.extend(to: chunkCount, of: self, root: root)
       {
-        return ChunkReader(mapping, byteCount: count)
+        return ChunkReader(mapping, byteCount: count, of: instant.file)
       }
     }
     guard let new = ChunkMapping(pager, byteCount: count),
       try new.extend(to: chunkCount, of: self, root: root)
     else { return nil }
     if let version = instant.version { layout.keep(new, of: version) }
-    return ChunkReader(new, byteCount: count)
+    return ChunkReader(new, byteCount: count, of: instant.file)
   }
 
   /// Bytes where they lie in a file that is in memory anyhow and never changes; nil for other files, and
@@ -200,18 +205,20 @@ extension ChunkList {
     }
   }
 
-  private func mapSingle(_ count: Int, _ root: TreeRoot?) throws(PagerError) -> ChunkReader? {
+  private func mapSingle(_ instant: Instant) throws(PagerError) -> ChunkReader? {
     var found: Extent?
-    try tree.forEachChunk(of: id, 0..<1, root: root) { chunk, _ in found = chunk.extent }
+    try tree.forEachChunk(of: id, 0..<1, root: instant.root) { chunk, _ in
+      found = chunk.extent
+    }
     guard let extent = found else { return nil }
     guard Int(extent.end) <= pager.allocator.pageCount else {
       throw PagerError(
         .corrupted, "a region lies beyond the end of the file", page: extent.first.rawValue)
     }
-    let pieces = try pager.mappedPieces(of: extent, byteCount: count)
+    let pieces = try pager.mappedPieces(of: extent, byteCount: instant.byteCount)
     guard pieces.count == 1 else { return nil }
     pager.kept.hold(CollectionOfOne(extent))
-    return ChunkReader(pager, extent, pieces[0])
+    return ChunkReader(pager, extent, pieces[0], of: instant.file)
   }
 
   private func copy(_ count: Int, _ root: TreeRoot?) throws(PagerError) -> ChunkReader {

@@ -39,6 +39,20 @@ extension EntryLog {
     try stable().index.walker(indexRange(prefix: prefix), false, false).countRest()
   }
 
+  /// Hands over the keys that begin with some bytes, without these, in their order.
+  ///
+  /// - Parameter body: returns what to go on with in place of the next key, further on; nil for that one.
+  package func forEachKey(
+    prefix: [UInt8], _ body: (UnsafeRawBufferPointer) -> [UInt8]?
+  ) throws(DatabaseError) {
+    let start = ChunkKey.head(list.id) + prefix
+    let walker = try stable().index.walker(.prefix(start), false, false)
+    while try walker.step() {
+      let key = UnsafeRawBufferPointer(rebasing: walker.key[start.count...])
+      if let next = body(key) { walker.seek(start + next, isReversed: false) }
+    }
+  }
+
   /// Hands over the entries whose keys begin with some bytes, in the order of the keys, until `body`
   /// returns false.
   package func forEachByKey(

@@ -84,6 +84,37 @@ extension EntryLog {
     }
   }
 
+  /// Removes all keys that begin with some bytes.
+  ///
+  /// - Returns: how many there were.
+  package func removeAll(
+    prefix: [UInt8], _ durability: Database.Durability?
+  ) throws(DatabaseError) -> Int {
+    try converting { () throws(PagerError) in
+      try engine.snapshots.withoutExpiry { () throws(PagerError) in
+        do throws(DatabaseError) {
+          return try changeAtOnce(durability) { (batch) throws(DatabaseError) in
+            try removeAll(prefix: prefix, batch)
+          }
+        } catch {
+          throw error.cause
+        }
+      }
+    }
+  }
+
+  private func removeAll(prefix: [UInt8], _ batch: EntryBatch) throws(DatabaseError) -> Int {
+    // What is committed, or what the transaction has made of it so far.
+    let walker = try stable().index.walker(indexRange(prefix: prefix), false, false)
+    var count = 0
+    while try walker.step() {
+      let key = Array(walker.key.dropFirst(8))
+      let wasThere = try key.withBytes { (key) throws(DatabaseError) in try batch.remove(key) }
+      if wasThere { count += 1 }
+    }
+    return count
+  }
+
   /// Stores what was staged as an entry.
   ///
   /// - Returns: whether the key was not there before.

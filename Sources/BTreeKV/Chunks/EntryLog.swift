@@ -108,7 +108,8 @@ package final class EntryLog: Sendable {
   private func stableLog() throws(PagerError) -> EntryLog {
     let index = try index.stable()
     guard case .live = chunks.mode, case .snapshot(_, let pin) = index.mode else { return self }
-    let chunks = TreeAccess(engine, list.tree, .snapshot(try pin.root(of: list.tree), pin))
+    let root = try pin.root(of: list.tree)
+    let chunks = TreeAccess(self.chunks.file, list.tree, .snapshot(root, pin))
     return EntryLog(list, chunks: chunks, index: index)
   }
 
@@ -165,7 +166,8 @@ package final class EntryLog: Sendable {
       }
       return .entry(
         try entry(
-          at: place, keyByteCount: key.count, mapping.base + place.position, owner: mapping))
+          at: place, keyByteCount: key.count, mapping.base + place.position, owner: mapping,
+          file: chunks.file))
     }
   }
 
@@ -173,13 +175,13 @@ package final class EntryLog: Sendable {
   @inline(__always)
   private func entry(
     at place: EntryPlace, keyByteCount: Int, _ bytes: UnsafeRawPointer,
-    owner: any AnyObject & Sendable
+    owner: any AnyObject & Sendable, file: OpenFile? = nil
   ) throws(PagerError) -> EntryBytes {
     guard let trailer = EntryTrailer(bytes + place.byteCount + keyByteCount),
       trailer.kind == .value, trailer.keyByteCount == keyByteCount,
       trailer.payloadByteCount == place.byteCount
     else { throw damage("an entry") }
-    return EntryBytes(owner, bytes, position: place.position, trailer)
+    return EntryBytes(owner, bytes, position: place.position, trailer, file)
   }
 
   /// The entry at a place that a snapshot's or a transaction's tree told.
@@ -260,13 +262,17 @@ package struct EntryBytes: @unchecked Sendable {
   private let owner: any AnyObject & Sendable
   private let base: UnsafeRawPointer
   private let trailer: EntryTrailer
+  /// Where the owner is nothing but a mapping, the file, which stays open for as long as this is held:
+  /// so nobody else can change what is shown.
+  private let file: OpenFile?
   /// Where the payload lies in the store.
   package let position: Int
 
   init(
     _ owner: any AnyObject & Sendable, _ base: UnsafeRawPointer, position: Int,
-    _ trailer: EntryTrailer
+    _ trailer: EntryTrailer, _ file: OpenFile? = nil
   ) {
+    self.file = file
     self.owner = owner
     self.base = base
     self.position = position

@@ -5,7 +5,7 @@ package import Pager
 extension Database {
   /// A tree of the library's own, as it is now.
   package func access(to id: TreeID) -> TreeAccess {
-    TreeAccess(engine, engine.tree(of: id), .live)
+    TreeAccess(file, engine.tree(of: id), .live)
   }
 
   /// The list of a number.
@@ -15,7 +15,7 @@ extension Database {
 extension Transaction {
   /// A tree of the library's own, as the transaction sees it.
   package func access(to id: TreeID) -> TreeAccess {
-    TreeAccess(state.engine, state.engine.tree(of: id), .transaction(state))
+    TreeAccess(state.file, state.engine.tree(of: id), .transaction(state))
   }
 
   /// The list of a number.
@@ -41,7 +41,7 @@ extension Snapshot {
     let engine = database.engine
     let tree = engine.tree(of: id)
     let root = try converting { () throws(PagerError) in try pin.root(of: tree) }
-    return TreeAccess(engine, tree, .snapshot(root, pin))
+    return TreeAccess(database.file, tree, .snapshot(root, pin))
   }
 
   /// The list of a number.
@@ -59,12 +59,12 @@ extension TreeAccess {
     let other = engine.tree(of: id)
     switch mode {
     case .live:
-      return TreeAccess(engine, other, .live)
+      return TreeAccess(file, other, .live)
     case .snapshot(_, let pin):
       let root = try converting { () throws(PagerError) in try pin.root(of: other) }
-      return TreeAccess(engine, other, .snapshot(root, pin))
+      return TreeAccess(file, other, .snapshot(root, pin))
     case .transaction(let state):
-      return TreeAccess(engine, other, .transaction(state))
+      return TreeAccess(file, other, .transaction(state))
     }
   }
 }

@@ -9,12 +9,9 @@
 public final class Cursor {
   private let walker: RangeWalker
   private let isReversed: Bool
-  // Keeps the file open.
-  private let owner: Database?
 
-  init(_ walker: RangeWalker, isReversed: Bool, _ owner: Database?) {
+  init(_ walker: RangeWalker, isReversed: Bool) {
     self.walker = walker
-    self.owner = owner
     self.isReversed = isReversed
   }
 

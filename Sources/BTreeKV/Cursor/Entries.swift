@@ -91,7 +91,7 @@ extension ReadableTree where Self: ~Copyable & ~Escapable {
   /// - Parameter range: which keys.
   /// - Returns: a sequence that stops at an error and keeps it: see `Entries`.
   public func range(_ range: KeyRange = .all) -> Entries {
-    Entries(EntrySource(access, owner, range))
+    Entries(EntrySource(access, range))
   }
 
   /// The entries of a range of texts, as a sequence that reads them as they are asked for.

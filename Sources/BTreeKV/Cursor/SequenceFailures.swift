@@ -50,14 +50,12 @@ final class SequenceFailures: Sendable {
 @usableFromInline
 struct EntrySource: Sendable {
   let access: TreeAccess
-  let owner: Database?
   let range: KeyRange
   var isReversed = false
   let outcome = SequenceOutcome()
 
-  @usableFromInline init(_ access: TreeAccess, _ owner: Database?, _ range: KeyRange) {
+  @usableFromInline init(_ access: TreeAccess, _ range: KeyRange) {
     self.access = access
-    self.owner = owner
     self.range = range
   }
 

@@ -149,9 +149,9 @@ final class SalvageStore {
     return try converting { () throws(PagerError) in
       try engine.changeAtOnce(nil) { () throws(PagerError) in
         let list = engine.chunkList(try engine.newChunkListID())
-        let state = TransactionState(engine)
+        let state = TransactionState(database.file)
         defer { state.end() }
-        try list.create(TreeAccess(engine, engine.chunkTree, .transaction(state)))
+        try list.create(TreeAccess(database.file, engine.chunkTree, .transaction(state)))
         return list
       }
     }
@@ -286,7 +286,7 @@ final class SalvageStore {
     let engine = database.engine
     try converting { () throws(PagerError) in
       try engine.changeAtOnce(nil) { () throws(PagerError) in
-        let state = TransactionState(engine)
+        let state = TransactionState(database.file)
         defer { state.end() }
         let id = try engine.findOrCreateTree(old, in: state)
         try engine.removeRecord(old)

@@ -15,13 +15,11 @@ public struct NamedTree: WritableTree, Sendable {
   public let access: TreeAccess
   // Keeps the file open.
   let database: Database
-  /// The tree's database.
-  public var owner: Database? { database }
   var id: TreeID { access.tree.descriptor.id }
 
   init(_ database: Database, _ id: TreeID) {
     self.database = database
-    access = TreeAccess(database.engine, database.engine.tree(of: id), .live)
+    access = TreeAccess(database.file, database.engine.tree(of: id), .live)
   }
 
   /// Whether the tree was dropped.
@@ -54,7 +52,7 @@ extension Database {
           path: path)
       }
       let id = try engine.changeAtOnce(nil) { () throws(PagerError) in
-        let state = TransactionState(engine)
+        let state = TransactionState(file)
         defer { state.end() }
         return try engine.findOrCreateTree(name, in: state)
       }
@@ -67,7 +65,7 @@ extension Database {
   /// - Parameter name: any text.
   /// - Throws: as `lookup`.
   public func existingTree(_ name: String) throws(DatabaseError) -> NamedTree? {
-    let access = TreeAccess(engine, engine.catalogue, .live)
+    let access = TreeAccess(file, engine.catalogue, .live)
     let id = try access.read { (root) throws(PagerError) in
       try engine.findTree(name, root: root)
     }
@@ -78,7 +76,7 @@ extension Database {
   ///
   /// - Throws: as `lookup`.
   public func treeNames() throws(DatabaseError) -> [String] {
-    try TreeAccess(engine, engine.catalogue, .live).names()
+    try TreeAccess(file, engine.catalogue, .live).names()
   }
 
   /// Gives a tree another name; handles to it stay good.
@@ -90,7 +88,7 @@ extension Database {
   public func renameTree(_ name: String, to newName: String) throws(DatabaseError) {
     try converting { () throws(PagerError) in
       try engine.changeAtOnce(nil) { () throws(PagerError) in
-        let state = TransactionState(engine)
+        let state = TransactionState(file)
         defer { state.end() }
         try engine.renameTree(name, to: newName, in: state)
       }
@@ -107,7 +105,7 @@ extension Database {
   public func dropTree(_ name: String) throws(DatabaseError) -> Bool {
     try converting { () throws(PagerError) in
       try engine.changeAtOnce(nil) { () throws(PagerError) in
-        let state = TransactionState(engine)
+        let state = TransactionState(file)
         defer { state.end() }
         return try engine.dropTree(name, in: state)
       }

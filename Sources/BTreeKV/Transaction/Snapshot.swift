@@ -18,8 +18,6 @@ public final class Snapshot: ReadableTree, Sendable {
   public let access: TreeAccess
   let database: Database
   let pin: SnapshotPin
-  /// The snapshot's database.
-  public var owner: Database? { database }
   private let failures = SequenceFailures()
 
   init(_ database: Database) throws(PagerError) {
@@ -27,7 +25,7 @@ public final class Snapshot: ReadableTree, Sendable {
     let engine = database.engine
     pin = try engine.snapshots.take(failures)
     access = TreeAccess(
-      engine, engine.mainTree, .snapshot(try pin.root(of: engine.mainTree), pin))
+      database.file, engine.mainTree, .snapshot(try pin.root(of: engine.mainTree), pin))
   }
 
   /// Lets go of what the snapshot keeps; what reads through it from then on throws `.closed`.
@@ -60,7 +58,8 @@ public final class Snapshot: ReadableTree, Sendable {
     guard let id else { return nil }
     let tree = engine.tree(of: id)
     let root = try converting { () throws(PagerError) in try pin.root(of: tree) }
-    return SnapshotTree(access: TreeAccess(engine, tree, .snapshot(root, pin)), snapshot: self)
+    let access = TreeAccess(database.file, tree, .snapshot(root, pin))
+    return SnapshotTree(access: access, snapshot: self)
   }
 
   /// The names of all trees that there were, in order.
@@ -71,7 +70,7 @@ public final class Snapshot: ReadableTree, Sendable {
   func catalogue() throws(DatabaseError) -> TreeAccess {
     let engine = database.engine
     let root = try converting { () throws(PagerError) in try pin.root(of: engine.catalogue) }
-    return TreeAccess(engine, engine.catalogue, .snapshot(root, pin))
+    return TreeAccess(database.file, engine.catalogue, .snapshot(root, pin))
   }
 }
 
@@ -80,8 +79,6 @@ public struct SnapshotTree: ReadableTree, Sendable {
   /// The tree at the snapshot's instant.
   public let access: TreeAccess
   let snapshot: Snapshot
-  /// The tree's database.
-  public var owner: Database? { snapshot.database }
 }
 
 extension Database {

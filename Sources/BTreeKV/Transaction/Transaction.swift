@@ -16,12 +16,10 @@ public struct Transaction: ~Copyable, WritableTree {
   /// The tree without a name, as the transaction sees it.
   public let access: TreeAccess
   let state: TransactionState
-  /// None: the transaction ends before its database does.
-  public var owner: Database? { nil }
 
   init(_ state: TransactionState) {
     self.state = state
-    access = TreeAccess(state.engine, state.engine.mainTree, .transaction(state))
+    access = TreeAccess(state.file, state.engine.mainTree, .transaction(state))
   }
 
   /// Runs changes that can be undone alone: when `body` throws, what it did is undone, and the
@@ -94,7 +92,7 @@ public struct Transaction: ~Copyable, WritableTree {
   /// - Throws: as `lookup`.
   public func treeNames() throws(DatabaseError) -> [String] {
     let engine = state.engine
-    return try TreeAccess(engine, engine.catalogue, .transaction(state)).names()
+    return try TreeAccess(state.file, engine.catalogue, .transaction(state)).names()
   }
 
   /// Gives a tree another name; handles to it stay good.
@@ -131,12 +129,10 @@ public struct Transaction: ~Copyable, WritableTree {
 public struct TransactionTree: ~Escapable, WritableTree {
   /// The tree, as the transaction sees it.
   public let access: TreeAccess
-  /// None: the transaction ends before its database does.
-  public var owner: Database? { nil }
 
   @_lifetime(immortal)
   init(_ state: TransactionState, _ id: TreeID) {
-    access = TreeAccess(state.engine, state.engine.tree(of: id), .transaction(state))
+    access = TreeAccess(state.file, state.engine.tree(of: id), .transaction(state))
   }
 }
 
@@ -172,7 +168,7 @@ extension Database {
     do {
       return try converting { () throws(PagerError) in
         try engine.changeAtOnce(durability) { () throws(PagerError) in
-          let state = TransactionState(engine)
+          let state = TransactionState(file)
           defer { state.end() }
           do {
             let result = try body(Transaction(state))

@@ -5,12 +5,16 @@ internal import Synchronization
 ///
 /// What it has done is with the pager. All of it happens in the thread that holds the writer mutex.
 final class TransactionState: Sendable {
+  let file: OpenFile
   let engine: Engine
   /// Where sequences note that they ended early.
   let failures = SequenceFailures()
   private let isOpen = Atomic<Bool>(true)
 
-  init(_ engine: Engine) { self.engine = engine }
+  init(_ file: OpenFile) {
+    self.file = file
+    engine = file.engine
+  }
 
   /// Throws when the transaction has ended.
   @inline(__always) func check() throws(PagerError) {

@@ -4,12 +4,9 @@
 public final class TypedCursor<Key: OrderedKey, Value: StorableValue> {
   private let walker: RangeWalker
   private let isReversed: Bool
-  // Keeps the file open.
-  private let owner: Database?
 
-  init(_ walker: RangeWalker, isReversed: Bool, _ owner: Database?) {
+  init(_ walker: RangeWalker, isReversed: Bool) {
     self.walker = walker
-    self.owner = owner
     self.isReversed = isReversed
   }
 

@@ -124,7 +124,7 @@ extension TypedReadableTree where Self: ~Copyable & ~Escapable {
   public func cursor(
     in range: KeyRange = .all, reversed: Bool = false
   ) throws(DatabaseError) -> TypedCursor<Key, Value> {
-    TypedCursor(try access.walker(range, reversed, true), isReversed: reversed, owner)
+    TypedCursor(try access.walker(range, reversed, true), isReversed: reversed)
   }
 
   /// A cursor over the entries of a range: as `ReadableTree.cursor`.
@@ -145,7 +145,7 @@ extension TypedReadableTree where Self: ~Copyable & ~Escapable {
   /// - Parameter range: which keys, such as those of `CompositeKey.prefixRange`.
   /// - Returns: a sequence that stops at an error and keeps it: see `Entries`.
   public func range(_ range: KeyRange = .all) -> TypedEntries<Key, Value> {
-    TypedEntries(EntrySource(access, owner, range))
+    TypedEntries(EntrySource(access, range))
   }
 
   /// The entries of a range, as a sequence that reads them as they are asked for.

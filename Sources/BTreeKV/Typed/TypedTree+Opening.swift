@@ -56,14 +56,14 @@ extension Database {
     _ name: String, of key: Key.Type, _ value: Value.Type
   ) throws(DatabaseError) -> TypedTree<Key, Value> {
     let tag = try engine.typeTag(key, value)
-    let catalogue = TreeAccess(engine, engine.catalogue, .live)
+    let catalogue = TreeAccess(file, engine.catalogue, .live)
     let known = try catalogue.read { (root) throws(PagerError) in
       try engine.findTree(name, tag: tag, root: root) { $0.descriptor.liveCount }
     }
     if let known, known.isNoted { return TypedTree(NamedTree(self, known.id)) }
     return try converting { () throws(PagerError) in
       let id = try engine.changeAtOnce(nil) { () throws(PagerError) in
-        let state = TransactionState(engine)
+        let state = TransactionState(file)
         defer { state.end() }
         return try engine.setTypeTag(tag, of: name, in: state)
       }
@@ -132,7 +132,7 @@ extension Snapshot {
     guard let found else { return nil }
     let tree = engine.tree(of: found.id)
     let root = engine.pager.root(of: tree.descriptor, at: epoch)
-    let access = TreeAccess(engine, tree, .snapshot(root, pin))
+    let access = TreeAccess(database.file, tree, .snapshot(root, pin))
     return TypedSnapshotTree(SnapshotTree(access: access, snapshot: self))
   }
 }

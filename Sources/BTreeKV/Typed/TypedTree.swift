@@ -12,8 +12,6 @@ public protocol TypedReadableTree<Key, Value>: ~Copyable, ~Escapable {
 
   /// How the handle reaches its tree; for the library's own use.
   var access: TreeAccess { get }
-  /// What keeps the file open when the handle itself is gone; for the library's own use.
-  var owner: Database? { get }
 }
 
 /// A typed tree that can be changed: a `TypedTree`, or one in a transaction.
@@ -43,8 +41,6 @@ public struct TypedTree<Key: OrderedKey, Value: StorableValue>: TypedWritableTre
   public let plain: NamedTree
   /// The tree as it is now.
   @inlinable public var access: TreeAccess { plain.access }
-  /// The tree's database.
-  public var owner: Database? { plain.owner }
 
   init(_ plain: NamedTree) { self.plain = plain }
 
@@ -74,8 +70,6 @@ public struct TypedSnapshotTree<Key: OrderedKey, Value: StorableValue>:
   public let plain: SnapshotTree
   /// The tree at the snapshot's instant.
   @inlinable public var access: TreeAccess { plain.access }
-  /// The tree's database.
-  public var owner: Database? { plain.owner }
 
   init(_ plain: SnapshotTree) { self.plain = plain }
 }
@@ -86,12 +80,10 @@ public struct TypedTransactionTree<Key: OrderedKey, Value: StorableValue>:
 {
   /// The tree, as the transaction sees it.
   public let access: TreeAccess
-  /// None: the transaction ends before its database does.
-  public var owner: Database? { nil }
 
   @_lifetime(immortal)
   init(_ state: TransactionState, _ id: TreeID) {
-    access = TreeAccess(state.engine, state.engine.tree(of: id), .transaction(state))
+    access = TreeAccess(state.file, state.engine.tree(of: id), .transaction(state))
   }
 }
 
@@ -99,7 +91,6 @@ public struct TypedTransactionTree<Key: OrderedKey, Value: StorableValue>:
 @usableFromInline
 struct TreeBytes: WritableTree {
   @usableFromInline let access: TreeAccess
-  @usableFromInline var owner: Database? { nil }
 
   @inlinable init(_ access: TreeAccess) { self.access = access }
 }

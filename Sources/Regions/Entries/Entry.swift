@@ -6,8 +6,9 @@ internal import Pager
 ///
 /// Nothing is copied (but in a transaction, and where the system refuses more mappings): the bytes are
 /// the file's own, mapped. What a mapping shows was not compared with its checksum, which `verify()`
-/// does; an error of the medium while it is read kills the process. The database must not be closed
-/// while the bytes are in use. Any number of threads may use one.
+/// does; an error of the medium while it is read kills the process. An entry that is no copy keeps the
+/// file open; the database must not be closed by `close()` while the bytes are in use. Any number of
+/// threads may use one.
 public struct Entry: Sendable {
   let content: EntryBytes
   private let prefixByteCount: Int

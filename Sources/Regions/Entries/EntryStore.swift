@@ -57,7 +57,8 @@ public struct EntryStore: WritableEntryStore, Sendable {
   /// The part of the store that has keys of its own, apart from those of all other namespaces.
   ///
   /// For the store itself its keys begin with the name, escaped (a byte 0 becomes 00 FF), and 00 01.
-  /// `lastEntry`, `compact()` and the statistics are those of the whole store.
+  /// `compact()`, `byteCount` and `estimatedSavings()` are those of the whole store.
+  /// `namespaceNames()` lists the namespaces, and `removeAll()` removes one.
   ///
   /// - Parameter name: any bytes.
   public func namespace(
@@ -203,6 +204,26 @@ public final class EntryAccess: Sendable {
       if byte == 0 { prefix.append(0xFF) }
     }
     return EntryAccess(log, prefix: prefix + [0, 1])
+  }
+
+  /// The name of the namespace that a key is in, and how many bytes it has in the key; nil for none.
+  static func namespace(
+    of key: UnsafeRawBufferPointer
+  ) -> (name: [UInt8], byteCount: Int)? {
+    var name: [UInt8] = []
+    var index = 0
+    while index < key.count {
+      name.append(key[index])
+      index += 1
+      guard name.last == 0 else { continue }
+      guard index < key.count else { return nil }
+      switch key[index] {
+      case 0xFF: index += 1
+      case 1: return (name.dropLast(), index + 1)
+      default: return nil
+      }
+    }
+    return nil
   }
 
   /// Lends a key with the namespace's prefix.

@@ -105,6 +105,34 @@ extension ReadableEntryStore where Self: ~Copyable & ~Escapable {
     }
   }
 
+  /// The names of the namespaces in the store that have keys, or of those in the namespace, in order.
+  ///
+  /// Namespaces in these are not among them. A namespace is there as long as it has a key: so one comes
+  /// with its first `write`, and goes with `removeAll()`.
+  ///
+  /// ```swift
+  /// let store = try EntryStore(database, "pictures")
+  /// try store.namespace("cats").write("tom", [1])
+  /// for name in try store.namespaceNames() {
+  ///   print(String(decoding: name, as: UTF8.self), try store.namespace(name).count)
+  /// }
+  /// ```
+  ///
+  /// - Returns: what `namespace` was given, in the order of the bytes.
+  /// - Throws: as `read`.
+  /// - Complexity: O(log n) page visits for each namespace, and O(keys that are in none).
+  public func namespaceNames() throws(DatabaseError) -> [[UInt8]] {
+    let access = access
+    var names: [[UInt8]] = []
+    try access.log.forEachKey(prefix: access.prefix) { key in
+      guard let (name, byteCount) = EntryAccess.namespace(of: key) else { return nil }
+      names.append(name)
+      // Behind 00 01, with which all its keys go on.
+      return key[..<(byteCount - 1)] + [2]
+    }
+    return names
+  }
+
   /// The number of bytes of the whole store, with those that `compact()` would leave out.
   ///
   /// - Throws: as `count`.

@@ -113,6 +113,28 @@ extension WritableEntryStore where Self: ~Copyable & ~Escapable {
     }
   }
 
+  /// Removes all keys of the store, or of the namespace with those in it, all or none.
+  ///
+  /// What other namespaces have stays. The entries stay in the file until the store is compacted.
+  ///
+  /// ```swift
+  /// let store = try EntryStore(database, "pictures")
+  /// try store.namespace("cats").write("tom", [1])
+  /// try store.namespace("dogs").write("rex", [2])
+  /// let count = try store.namespace("cats").removeAll()
+  /// assert(count == 1)
+  /// ```
+  ///
+  /// - Parameter durability: as for `write`.
+  /// - Returns: how many keys there were.
+  /// - Throws: as `write`.
+  /// - Complexity: O(keys × log n).
+  @discardableResult
+  public func removeAll(durability: Database.Durability? = nil) throws(DatabaseError) -> Int {
+    let access = access
+    return try access.log.removeAll(prefix: access.prefix, durability)
+  }
+
   /// Writes an entry's bytes under another key, too, in place of what that had.
   ///
   /// - Parameters:

@@ -38,6 +38,21 @@ struct ComputationState: Equatable {
       }
   }
 
+  /// How many of the computed elements, at most so many, are what would be computed now.
+  ///
+  /// - Parameters:
+  ///   - history: that of the vector that has the elements, now.
+  ///   - histories: those of the sources, now.
+  func rightCount(
+    of limit: Int, _ history: ChangeHistory, _ histories: [ChangeHistory]
+  ) -> Int {
+    var right = history.unchangedCount(of: min(count, limit), since: lastChange)
+    for (source, history) in zip(sources, histories) {
+      right = history.unchangedCount(of: right, since: source.lastChange)
+    }
+    return right
+  }
+
   var encoded: [UInt8] {
     var bytes: [UInt8] = []
     bytes.append(littleEndian: version)

@@ -226,11 +226,7 @@ extension ComputedVector {
     _ histories: [ChangeHistory]
   ) -> Int {
     guard known.hasSameOrigin(as: wanted) else { return 0 }
-    var count = history.unchangedCount(of: min(known.count, wanted.count), since: known.lastChange)
-    for (source, history) in zip(known.sources, histories) {
-      count = history.unchangedCount(of: count, since: source.lastChange)
-    }
-    return count
+    return known.rightCount(of: wanted.count, history, histories)
   }
 
   /// What a commit of an update does.

@@ -5,8 +5,8 @@ internal import Pager
 /// held: whatever is appended, changed, cut off, folded or removed meanwhile.
 ///
 /// They are shown in place, as they lie in the file, without looking at checksums; what has changed and
-/// is not folded yet comes from memory. Any number of threads may use one. The database must not be
-/// closed while elements are in use.
+/// is not folded yet comes from memory. Any number of threads may use one. It keeps the file open; the
+/// database must not be closed by `close()` while elements are in use.
 ///
 /// ```swift
 /// let prices = try RawVector<Double>.open("prices", in: database)

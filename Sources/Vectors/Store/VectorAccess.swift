@@ -150,5 +150,4 @@ struct AccessOptions {
 /// The tree of the vectors' records, at an instant or in a transaction.
 struct RecordTree: WritableTree {
   let access: TreeAccess
-  var owner: Database? { nil }
 }

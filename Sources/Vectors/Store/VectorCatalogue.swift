@@ -105,7 +105,6 @@ struct VectorCatalogue: WritableTree {
   static let maximumNameByteCount = 255
 
   let access: TreeAccess
-  var owner: Database? { nil }
 
   init(_ access: TreeAccess) { self.access = access }
 

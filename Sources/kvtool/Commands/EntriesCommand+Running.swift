@@ -12,12 +12,29 @@ extension EntriesCommand {
         return try read(key, of: store, from, count, in: session)
       case .write(let key, let source): return try write(key, source, to: store, in: session)
       case .delete(let keys): return try delete(keys, from: store, in: session)
+      case .clear: return try clear(store, in: session)
+      case .namespaces: return try listNamespaces(of: store, in: session)
       case .stats: return try stats(of: store, in: session)
       case .compact(let isDry): return try compact(store, isDry: isDry, in: session)
       }
     } catch {
       throw Failure(error)
     }
+  }
+
+  /// The part of a store that this is about.
+  private func part(of store: EntryStore) -> EntryStore {
+    namespace.map { store.namespace($0) } ?? store
+  }
+
+  private func part(of store: SnapshotEntryStore) -> SnapshotEntryStore {
+    namespace.map { store.namespace($0) } ?? store
+  }
+
+  @_lifetime(copy store)
+  private func part(of store: TransactionEntryStore) -> TransactionEntryStore {
+    guard let namespace else { return store }
+    return store.namespace(namespace)
   }
 
   private func storeNotFound(_ store: String) -> ExitStatus {
@@ -56,7 +73,7 @@ extension EntriesCommand {
       guard limit > 0 else { return .done }
       var records = session.records()
       var rest = limit
-      try store.forEach(order) { entry in
+      try part(of: store).forEach(order) { entry in
         if case .json(let allHex) = session.settings.format {
           session.tell { line in
             line.add("key", bytes: entry.key, allHex: allHex)
@@ -74,6 +91,27 @@ extension EntriesCommand {
     }
   }
 
+  private func listNamespaces(of name: String, in session: Session) throws -> ExitStatus {
+    try session.database(for: .read).read { snapshot in
+      guard let store = try snapshot.entryStore(name) else { return storeNotFound(name) }
+      let part = part(of: store)
+      var records = session.records()
+      for name in try part.namespaceNames() {
+        guard session.output.isOpen, !Interrupt.isPending else { break }
+        let count = try part.namespace(name).count
+        if case .json(let allHex) = session.settings.format {
+          session.tell { line in
+            line.add("namespace", bytes: name, allHex: allHex)
+            line.add("count", count)
+          }
+        } else {
+          records.write(key: name.span.bytes, note: "\(count)")
+        }
+      }
+      return .done
+    }
+  }
+
   /// All digits of a checksum; JSON's numbers would lose some in other tools.
   private static func digits(_ checksum: UInt64) -> String {
     let digits = String(checksum, radix: 16)
@@ -86,7 +124,7 @@ extension EntriesCommand {
     let database = try session.database(for: .read)
     let output = session.output
     guard let store = try database.existingEntryStore(name) else { return storeNotFound(name) }
-    guard let entry = try store.read(key) else { return session.notFound() }
+    guard let entry = try part(of: store).read(key) else { return session.notFound() }
     try entry.verify()
     let start = min(from, entry.count)
     let end = start + min(count, entry.count - start)
@@ -151,7 +189,7 @@ extension EntriesCommand {
     var byteCount = 0
     // In a transaction, so that a source that fails leaves no empty store.
     let isNew = try database.write(durability: session.settings.durability) { transaction in
-      let store = try transaction.entryStore(name)
+      let store = part(of: try transaction.entryStore(name))
       return try store.write(key) { writer in
         while let piece = try pieces.next() {
           try writer.write(piece)
@@ -177,7 +215,7 @@ extension EntriesCommand {
     guard try database.existingEntryStore(name) != nil else { return storeNotFound(name) }
     var wereThere: [Bool] = []
     try database.write(durability: session.settings.durability) { transaction in
-      let store = try transaction.entryStore(name)
+      let store = part(of: try transaction.entryStore(name))
       for key in keys { wereThere.append(try store.remove(key)) }
     }
     if case .json(let allHex) = session.settings.format {
@@ -194,6 +232,14 @@ extension EntriesCommand {
     if keys.count == 1 { return session.notFound() }
     Diagnostics.write("\(keys.count - count) of \(keys.count) keys not found\n")
     return .notFound
+  }
+
+  private func clear(_ name: String, in session: Session) throws -> ExitStatus {
+    let database = try session.database(for: .write)
+    guard let store = try database.existingEntryStore(name) else { return storeNotFound(name) }
+    let count = try part(of: store).removeAll(durability: session.settings.durability)
+    session.write("removed", count)
+    return .done
   }
 
   private func compact(

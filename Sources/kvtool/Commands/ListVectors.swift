@@ -7,7 +7,8 @@ struct ListVectors: Command {
   static let summary = "list the vectors with their types and numbers of elements"
   static let notes = """
     A line is the name, a tab, the type of the elements, a tab and their number, holes included.
-    --json adds the size of an element, the format, the version and the last stamp.
+    Behind that of a computed column, a tab, its rule and its sources, a tab, and whether it is up to
+    date. --json adds the size of an element, the format, the version and the last stamp.
 
     """
 
@@ -25,10 +26,25 @@ struct ListVectors: Command {
       }
       var name = vector.name
       name.withUTF8 { output.writeText(UnsafeRawBufferPointer($0)) }
-      output.write("\t\(singleLine(vector.elementTag))\t\(vector.count)\n")
+      output.write("\t\(singleLine(vector.elementTag))\t\(vector.count)")
+      if let computation = vector.computation {
+        output.write("\t\(computation.origin)\t\(computation.state)")
+      }
+      output.write("\n")
     }
     return .done
   }
+}
+
+extension ComputationDescription {
+  /// The rule and the sources.
+  var origin: String {
+    let names = sources.map { $0.map { singleLine($0) } ?? "(gone)" }
+    return "\(singleLine(rule)) of \(names.joined(separator: ", "))"
+  }
+
+  /// Whether it is up to date, or how many elements are right.
+  var state: String { isUpToDate ? "up to date" : "outdated, \(rightCount) elements are right" }
 }
 
 extension JSONLine {
@@ -42,5 +58,16 @@ extension JSONLine {
     add("count", vector.count)
     // All digits: `Int` may have no room for a stamp.
     add("stamp", literal: vector.stamp.map(String.init) ?? "null")
+    add(vector.computation)
+  }
+
+  /// Adds what the file says of how a vector was computed, if it was.
+  mutating func add(_ computation: ComputationDescription?) {
+    guard let computation else { return }
+    add("rule", computation.rule)
+    add("rule_version", Int(computation.version))
+    add("sources", computation.sources)
+    add("right", computation.rightCount)
+    add("up_to_date", computation.isUpToDate)
   }
 }

@@ -15,9 +15,13 @@ extension VectorCommand {
           session.tell { line in
             line.add("name", vector)
             line.add("sound", true)
+            line.add(found.computation)
           }
           if !session.settings.format.isJSON {
             session.output.write("sound: \(found.count) elements\n")
+            if let computation = found.computation {
+              session.output.write("computed: \(computation.origin), \(computation.state)\n")
+            }
           }
           return .done
         }
@@ -122,6 +126,14 @@ extension VectorCommand {
       mean      \(statistics.mean?.description ?? "none")
 
       """)
+    if let computation = found.computation {
+      session.output.write(
+        """
+        computed  \(computation.origin)
+        state     \(computation.state)
+
+        """)
+    }
   }
 
   private func printHistogram<Reader: VectorReader>(

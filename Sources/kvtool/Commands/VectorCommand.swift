@@ -26,12 +26,14 @@ struct VectorCommand: Command {
       NAME head [COUNT]        print the first elements, 10 without COUNT: index, tab, element
       NAME tail [COUNT]        print the last ones
       NAME slice START END     print those from START, from 0, to in front of END
-      NAME stats               print how many there are, the least, the greatest, sum and mean
+      NAME stats               print how many there are, the least, the greatest, sum and mean; of a
+                               computed column its rule, its sources, and whether it is up to date
       NAME histogram           print a line for each bin: from, tab, to, tab, how many elements;
                                the last bin has its end; what is not finite is in none
       NAME export              write the elements to standard output
       NAME import [FILE|-]     append those of a file or, without one, of standard input
-      NAME verify              compare all elements with their checksums
+      NAME verify              compare all elements with their checksums; a computed column is sound
+                               also if it is not up to date, which is told
 
     Types are u8 to u128, i8 to i128, f16, f32, f64 and bool; of others only verify is possible.
     Holes are printed as nothing, exported as empty fields or null (npy: as what was there before),

@@ -76,7 +76,6 @@ import Testing
 
   private struct Tree: WritableTree {
     let access: TreeAccess
-    var owner: Database? { nil }
   }
 
   @Test func damagedRecordsAreErrors() throws {

@@ -126,12 +126,22 @@ private struct ComputedHistory {
     let what = column.rule
     let before = try column.elements.count
     let wasUpToDate = try column.isUpToDate
+    let told = try description(place)
+    try require(
+      told?.isUpToDate ?? false == wasUpToDate, "\(what): told \(String(describing: told))")
     let computed = try column.update(nil, elementsPerCommit: [7, 100, 1 << 18][random.below(3)])
     let source = try present(source())
     try require(computed.upperBound == source.count, "\(what): computed \(computed)")
     try require(!wasUpToDate || computed.isEmpty, "\(what): needlessly computed \(computed)")
     try require(computed.lowerBound <= before, "\(what): left out up to \(computed)")
     try require(try column.isUpToDate, "\(what): not up to date")
+    try require(
+      told?.rightCount ?? 0 == computed.lowerBound,
+      "\(what): computed \(computed), told \(String(describing: told))")
+    let now = try description(place)
+    try require(
+      now?.isUpToDate == true && now?.rule == what && now?.sources == ["source"],
+      "\(what): told \(String(describing: now)) after an update")
     let fresh = ComputedVector(
       try RawVector<Double>.open("fresh", in: database), from: try self.source(),
       by: samples[place].rule, version: UInt32(truncatingIfNeeded: random.next()))
@@ -152,6 +162,11 @@ private struct ComputedHistory {
       zip(found, source).map { found, source in found.flatMap { found in source.map { found + $0 } }
       },
       distance: 0, "\(what) and the source")
+  }
+
+  /// What the file says of a column.
+  private func description(_ place: Int) throws -> ComputationDescription? {
+    try database.vectors().first { $0.name == "column \(place)" }?.computation
   }
 
   private func present(_ vector: BufferedVector<Double>) throws -> [Double?] {

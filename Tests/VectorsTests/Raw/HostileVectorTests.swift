@@ -32,7 +32,6 @@ import Testing
 
   private struct Tree: WritableTree {
     let access: TreeAccess
-    var owner: Database? { nil }
   }
 
   private var records: Tree { Tree(access: database.access(to: .vectorRecords)) }
