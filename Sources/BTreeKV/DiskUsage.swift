@@ -10,7 +10,8 @@ public struct DiskUsage: Equatable, Sendable {
   public var allocatedByteCount = 0
   /// How much of its length nobody uses.
   public var freeByteCount = 0
-  /// How much of its length is reserved for regions to grow into; a restart frees it.
+  /// How much of its length is reserved for regions to grow into, or holds what is written ahead of its
+  /// commit; a restart frees it.
   public var reservedByteCount = 0
 }
 

@@ -30,7 +30,8 @@ public struct Statistics: Sendable {
   public var valueExtentPageCount = 0
   /// How many pages of the file nobody uses.
   public var freePageCount = 0
-  /// How many pages are reserved for regions to grow into; a restart frees them.
+  /// How many pages are reserved for regions to grow into, or hold what is written ahead of its commit;
+  /// a restart frees them.
   public var reservedPageCount = 0
   /// How many pages belong to nothing any more and are kept only because a reader of a region still
   /// shows them.

@@ -64,8 +64,8 @@ extension FaultScript {
   private static let vectorsLater: [Step] =
     forBoth { name in
       [
-        // Beyond a chunk, or a page.
-        change(name, "write") { $0.append(name == "raw" ? 8100 : 600) },
+        // Over chunks that are put into the file ahead of the commit, or beyond a page.
+        change(name, "write") { $0.append(name == "raw" ? 20_000 : 600) },
         change(name, "commit") {
           $0.take([1])
           $0.commit(3)

@@ -54,7 +54,7 @@ import Vectors
     var expected = (0..<300).map { _ in random.next() }
     try vector.write(appending: expected)
     let before = expected
-    let new = (0..<9000).map { _ in random.next() }
+    let new = (0..<40_000).map { _ in random.next() }
     vector.append(contentsOf: new)
     expected += new
     try vector.update(at: 5, 55)

@@ -214,4 +214,27 @@ import Testing
     #expect(
       try sample.problems == ["region \(sample.id + 50), \"lost\", is not in the tree of chunks"])
   }
+
+  /// What a stream has written ahead of its commit is not lost, and is given back when it fails.
+  @Test func streamUnderWay() throws {
+    struct Refusal: Error {}
+    let sample = try Sample()
+    let database = sample.database
+    let before = try database.statistics().reservedPageCount
+    for fails in [true, false] {
+      do {
+        try sample.other.write("stream") { writer in
+          for _ in 0..<50 { try writer.write([UInt8](repeating: 7, count: 10_000)) }
+          #expect(try database.statistics().reservedPageCount > before)
+          try requireSound(database, "under way")
+          if fails { throw Refusal() }
+        }
+      } catch is Refusal {
+        #expect(try database.statistics().reservedPageCount == before)
+      }
+      try requireSound(database, "afterwards")
+    }
+    #expect(try sample.other.read("stream")?.range.count == 500_000)
+    try database.close()
+  }
 }

@@ -53,6 +53,11 @@ extension ChunkList {
         writer.pointee.tail = Chunk(index: writer.pointee.tail.index + 1, byteCount: 0)
         writer.pointee.sum = Checksum64Stream(seed: 0)
       }
+      if writer.pointee.tail.byteCount == 0, rest.count >= 2 * Chunk.fullByteCount {
+        let count = try extendByRun(rest)
+        rest = UnsafeRawBufferPointer(rebasing: rest[count...])
+        continue
+      }
       let count = min(rest.count, Chunk.fullByteCount - writer.pointee.tail.byteCount)
       let extent = try roomInTail(for: count, whole: rest.count)
       do throws(PagerError) {
@@ -63,6 +68,55 @@ extension ChunkList {
         throw error
       }
       rest = UnsafeRawBufferPointer(rebasing: rest[count...])
+    }
+  }
+
+  /// The most bytes that are written at once: so many are still in the processor's cache for their
+  /// checksums.
+  private static var runByteCount: Int { 1 << 20 }
+
+  /// Appends whole chunks that lie side by side, with one write; in a transaction, in place of an empty
+  /// tail.
+  ///
+  /// - Parameter bytes: all that are to be appended.
+  /// - Returns: how many were.
+  private func extendByRun(_ bytes: UnsafeRawBufferPointer) throws(PagerError) -> Int {
+    let full = Chunk.fullPageCount(pageByteCount)
+    if pager.kept.reservation(of: self)?.pageCount ?? 0 < full {
+      try reserveMore(forBytes: bytes.count)
+    }
+    let most = min(bytes.count, Self.runByteCount) / Chunk.fullByteCount
+    let there = (pager.kept.reservation(of: self)?.pageCount ?? 0) / full
+    guard let run = pager.kept.takeReserved(min(most, there) * full, of: self) else { throw noRoom }
+    var chunk = writer.pointee.tail
+    var used = 0
+    do throws(PagerError) {
+      let count = run.pageCount / full * Chunk.fullByteCount
+      try tree.write(UnsafeRawBufferPointer(rebasing: bytes[..<count]), at: 0, [run])
+      try tree.makeDurable(valueOf: count, inTransaction: true)
+      chunk.birth = pager.publishLatch.withLock { pager.published.pointee.epoch }
+      chunk.byteCount = Chunk.fullByteCount
+      while used < run.pageCount {
+        let start = used / full * Chunk.fullByteCount
+        writer.pointee.sum = Checksum64Stream(seed: 0)
+        writer.pointee.sum.update(
+          UnsafeRawBufferPointer(rebasing: bytes[start..<start + Chunk.fullByteCount]))
+        chunk.checksum = Chunk.checksum(of: writer.pointee.sum.finish())
+        let extent = Extent(first: PageID(run.first.rawValue + UInt64(used)), pageCount: full)
+        if used > 0 { chunk.index += 1 }
+        try insert(chunk, in: extent)
+        chunk.extent = extent
+        used += full
+      }
+      writer.pointee.tail = chunk
+      writer.pointee.memory = nil
+      return count
+    } catch {
+      // What the tree does not refer to, no rollback gives back.
+      try? pager.allocator.free(
+        Extent(
+          first: PageID(run.first.rawValue + UInt64(used)), pageCount: run.pageCount - used))
+      throw error
     }
   }
 
@@ -166,13 +220,19 @@ extension ChunkList {
   private func takeChunk(forBytes byteCount: Int) throws(PagerError) -> Extent {
     let full = Chunk.fullPageCount(pageByteCount)
     if let next = pager.kept.takeReserved(full, of: self) { return next }
-    let start = writer.pointee.tail.start
-    let wish = start == 0 ? byteCount : max(byteCount, min(start / 4, 64 << 20))
-    try reserve(byteCount: wish)
-    guard let next = pager.kept.takeReserved(full, of: self) else {
-      throw PagerError(.diskFull, "there is no room for a chunk of 64 KiB", path: engine.path)
-    }
+    try reserveMore(forBytes: byteCount)
+    guard let next = pager.kept.takeReserved(full, of: self) else { throw noRoom }
     return next
+  }
+
+  private var noRoom: PagerError {
+    PagerError(.diskFull, "there is no room for a chunk of 64 KiB", path: engine.path)
+  }
+
+  /// Reserves pages for more bytes, and more of them the longer the list is.
+  private func reserveMore(forBytes byteCount: Int) throws(PagerError) {
+    let start = writer.pointee.tail.start
+    try reserve(byteCount: start == 0 ? byteCount : max(byteCount, min(start / 4, 64 << 20)))
   }
 
   /// Reserves a run of pages for more chunks, behind the last one if it is free there.

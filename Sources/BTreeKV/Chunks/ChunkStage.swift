@@ -6,43 +6,76 @@ package import Pager
 /// their source; a crash leaves nothing of them. What no list has taken over is given back with this.
 /// It belongs to one task or thread at a time.
 package final class ChunkStage {
-  private let list: ChunkList
-  private let buffer: UnsafeMutableRawBufferPointer
-  private var bufferedCount = 0
-  private var writtenCount = 0
+  let list: ChunkList
+  let buffer: UnsafeMutableRawBufferPointer
+  var bufferedCount: Int
+  /// Bytes at the start that are not of the content: as many as the list's last chunk has, so that
+  /// borders of chunks are in the same places.
+  let leadByteCount: Int
+  var chunks: [Chunk] = []
+  /// Those of which bytes have changed since their checksums were computed.
+  var changedChunks: Set<Int> = []
   private var sum = Checksum64Stream(seed: 0)
   private var extents: [Extent] = []
   /// The pages of the last run that hold nothing yet.
   private var freePageCount = 0
-  private var chunks: [Chunk] = []
-  private var adoptedCount = 0
+  /// The chunks that a transaction has made the list's.
+  private var adopted = 0..<0
 
   /// Four chunks: a write of this size costs little more than its copy.
-  private static let bufferByteCount = 4 * Chunk.fullByteCount
+  ///
+  /// One in debug builds, so that tests write many.
+  private static let bufferByteCount =
+    (_isDebugAssertConfiguration() ? 1 : 4) * Chunk.fullByteCount
 
-  init(_ list: ChunkList) {
+  /// - Parameter leadByteCount: less than a chunk.
+  init(_ list: ChunkList, leadByteCount: Int = 0) {
     self.list = list
+    self.leadByteCount = leadByteCount
     buffer = .allocate(byteCount: Self.bufferByteCount, alignment: 4096)
+    buffer.baseAddress?.initializeMemory(as: UInt8.self, repeating: 0, count: leadByteCount)
+    bufferedCount = leadByteCount
   }
 
   deinit {
-    for chunk in chunks[adoptedCount...] {
-      if let extent = chunk.extent { try? list.pager.allocator.free(extent) }
-    }
+    // What became of the transaction, the tree knows: its pages are free now if it was rolled back.
+    list.pager.kept.release(adopted.lazy.compactMap { [chunks] in chunks[$0].extent })
+    dropChunks(adopted.upperBound..<chunks.count)
+    dropChunks(0..<adopted.lowerBound)
     giveBackRest()
     buffer.deallocate()
   }
 
   private func giveBackRest() {
-    guard freePageCount > 0, let last = extents.last else { return }
-    let rest = Extent(
-      first: PageID(last.end - UInt64(freePageCount)), pageCount: freePageCount)
-    try? list.pager.allocator.free(rest)
-    freePageCount = 0
+    let full = Chunk.fullPageCount(list.pageByteCount)
+    while freePageCount > 0, let last = extents.last {
+      giveBack(Extent(first: PageID(last.end - UInt64(freePageCount)), pageCount: full))
+      freePageCount -= full
+    }
+  }
+
+  private func giveBack(_ extent: Extent) {
+    list.pager.kept.endStaging(extent)
+    // What was taken a moment ago can't fail to be given back.
+    try? list.pager.allocator.free(extent)
+  }
+
+  /// Gives back pages of chunks that no list has.
+  private func dropChunks(_ range: Range<Int>) {
+    for chunk in chunks[range] {
+      if let extent = chunk.extent { giveBack(extent) }
+    }
+  }
+
+  /// Drops the last chunks.
+  func dropChunks(from index: Int) {
+    dropChunks(index..<chunks.count)
+    chunks.removeSubrange(index...)
+    changedChunks = changedChunks.filter { $0 < index }
   }
 
   /// How many bytes there are so far.
-  package var byteCount: Int { writtenCount + bufferedCount }
+  package var byteCount: Int { (chunks.last?.end ?? 0) + bufferedCount - leadByteCount }
 
   /// The checksum of all bytes so far.
   package var checksum: UInt64 { sum.finish() }
@@ -58,17 +91,36 @@ package final class ChunkStage {
     try put(bytes)
   }
 
-  /// Appends bytes that have no part in `checksum`.
-  func put(_ bytes: UnsafeRawBufferPointer) throws(PagerError) {
+  /// Appends bytes that have no part in `checksum`, all or none.
+  package func put(_ bytes: UnsafeRawBufferPointer) throws(PagerError) {
     var rest = bytes
-    while !rest.isEmpty {
-      if bufferedCount == buffer.count { try emptyBuffer() }
-      let count = min(rest.count, buffer.count - bufferedCount)
-      UnsafeMutableRawBufferPointer(rebasing: buffer[bufferedCount..<bufferedCount + count])
-        .copyMemory(from: UnsafeRawBufferPointer(rebasing: rest[..<count]))
-      bufferedCount += count
-      rest = UnsafeRawBufferPointer(rebasing: rest[count...])
+    if bufferedCount + bytes.count > buffer.count {
+      // What is buffered is filled up to the border of a chunk; what fills chunks behind it needs no
+      // copy.
+      let full = Chunk.fullByteCount
+      let missing = (full - bufferedCount % full) % full
+      copyToBuffer(UnsafeRawBufferPointer(rebasing: bytes[..<missing]))
+      rest = UnsafeRawBufferPointer(rebasing: bytes[missing...])
+      let wholeCount = rest.count / full * full
+      let before = chunks.count
+      do throws(PagerError) {
+        try write(UnsafeRawBufferPointer(rebasing: buffer[..<(bufferedCount + missing)]))
+        try write(UnsafeRawBufferPointer(rebasing: rest[..<wholeCount]))
+      } catch {
+        dropChunks(from: before)
+        throw error
+      }
+      bufferedCount = 0
+      rest = UnsafeRawBufferPointer(rebasing: rest[wholeCount...])
     }
+    copyToBuffer(rest)
+    bufferedCount += rest.count
+  }
+
+  /// Copies bytes behind those that are buffered.
+  private func copyToBuffer(_ bytes: UnsafeRawBufferPointer) {
+    UnsafeMutableRawBufferPointer(rebasing: buffer[bufferedCount..<bufferedCount + bytes.count])
+      .copyMemory(from: bytes)
   }
 
   /// Appends zeros up to a multiple of a block.
@@ -82,21 +134,21 @@ package final class ChunkStage {
     }
   }
 
-  /// Writes what is buffered into chunks, of which only the last may be short.
-  private func emptyBuffer() throws(PagerError) {
+  /// Writes bytes into chunks, of which only the last may be short.
+  private func write(_ bytes: UnsafeRawBufferPointer) throws(PagerError) {
     let full = Chunk.fullPageCount(list.pageByteCount)
-    var start = 0
-    while start < bufferedCount {
+    var rest = bytes
+    while !rest.isEmpty {
       if freePageCount < full { try takeRun() }
       guard let last = extents.last else { return }
-      let count = min(bufferedCount - start, freePageCount / full * Chunk.fullByteCount)
+      let count = min(rest.count, freePageCount / full * Chunk.fullByteCount)
       let first = last.end - UInt64(freePageCount)
       try list.tree.write(
-        UnsafeRawBufferPointer(rebasing: buffer[start..<start + count]), at: 0,
+        UnsafeRawBufferPointer(rebasing: rest[..<count]), at: 0,
         [Extent(first: PageID(first), pageCount: freePageCount)])
       for offset in stride(from: 0, to: count, by: Chunk.fullByteCount) {
         let bytes = UnsafeRawBufferPointer(
-          rebasing: buffer[start + offset..<start + min(count, offset + Chunk.fullByteCount)])
+          rebasing: rest[offset..<min(count, offset + Chunk.fullByteCount)])
         let extent = Extent(first: PageID(last.end - UInt64(freePageCount)), pageCount: full)
         freePageCount -= full
         chunks.append(
@@ -104,10 +156,8 @@ package final class ChunkStage {
             index: chunks.count, byteCount: bytes.count, extent: extent,
             checksum: Chunk.checksum(of: checksum64(bytes, seed: 0))))
       }
-      start += count
+      rest = UnsafeRawBufferPointer(rebasing: rest[count...])
     }
-    writtenCount += bufferedCount
-    bufferedCount = 0
   }
 
   /// Takes more pages: behind the last ones if they are free, and ever more at once.
@@ -124,6 +174,10 @@ package final class ChunkStage {
     }
     if run == nil { run = try allocateRun(pageCount) }
     guard let run else { return }
+    for offset in stride(from: 0, to: run.pageCount, by: full) {
+      list.pager.kept.beginStaging(
+        Extent(first: PageID(run.first.rawValue + UInt64(offset)), pageCount: full))
+    }
     extents.append(run)
     freePageCount = run.pageCount
   }
@@ -141,22 +195,38 @@ package final class ChunkStage {
   /// Ends the bytes: they are written, and as durable as a log record demands that refers to them.
   func finish(inTransaction: Bool) throws(PagerError) {
     let count = byteCount
-    try emptyBuffer()
+    try write(UnsafeRawBufferPointer(rebasing: buffer[..<bufferedCount]))
+    bufferedCount = 0
     giveBackRest()
     try list.tree.makeDurable(valueOf: count, inTransaction: inTransaction)
   }
 
-  /// Makes the chunks the list's next ones; in a transaction, when the list ends at a chunk's border.
-  fileprivate func handOver(from first: Int) throws(PagerError) {
-    let birth = list.pager.publishLatch.withLock { list.pager.published.pointee.epoch }
-    while adoptedCount < chunks.count {
-      var chunk = chunks[adoptedCount]
+  /// Makes chunks the list's next ones; in a transaction, when the list ends at a chunk's border.
+  ///
+  /// Their pages are held, so that they can be taken back when the transaction comes to nothing.
+  fileprivate func handOver(_ range: Range<Int>, from first: Int) throws(PagerError) {
+    let pager = list.pager
+    let birth = pager.publishLatch.withLock { pager.published.pointee.epoch }
+    adopted = range.lowerBound..<range.lowerBound
+    try computeChecksums()
+    for index in range {
+      var chunk = chunks[index]
       guard let extent = chunk.extent else { return }
-      chunk.index = first + adoptedCount
+      chunk.index = first + index - range.lowerBound
       chunk.birth = birth
       try list.insert(chunk, in: extent)
-      adoptedCount += 1
+      pager.kept.endStaging(extent)
+      pager.kept.hold(CollectionOfOne(extent))
+      adopted = range.lowerBound..<index + 1
     }
+  }
+
+  /// Takes back what a transaction made the list's that was rolled back: as if it had never been.
+  package func takeBack() {
+    for chunk in chunks[adopted] {
+      if let extent = chunk.extent { list.pager.kept.takeBack(extent) }
+    }
+    adopted = 0..<0
   }
 }
 
@@ -179,9 +249,15 @@ extension ChunkList {
       zeros.initializeMemory(as: UInt8.self, repeating: 0)
       _ = try append(UnsafeRawBufferPointer(zeros), access)
     }
+    try adopt(stage, 0..<stage.chunks.count)
+    return gap
+  }
+
+  /// Makes staged chunks the list's next ones; in a transaction, at the border of a chunk.
+  func adopt(_ stage: ChunkStage, _ range: Range<Int>) throws(PagerError) {
+    let end = writerByteCount
     pager.kept.endReservation(of: self)
     defer { forget() }
-    try stage.handOver(from: (count + gap) / Chunk.fullByteCount)
-    return gap
+    try stage.handOver(range, from: end / Chunk.fullByteCount)
   }
 }

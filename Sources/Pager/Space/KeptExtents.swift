@@ -1,10 +1,13 @@
 /// Runs of pages that nobody else may have although no tree refers to them: what somebody reserved
-/// to grow into, and what was freed while somebody still reads it through a mapping.
+/// to grow into, what is written ahead of the transaction that makes it part of a tree, and what was
+/// freed while somebody still needs it.
 ///
 /// None of them is part of a checkpoint: after a crash they are free.
 package final class KeptExtents: Sendable {
   private struct State: Sendable {
     var reservations: [ObjectIdentifier: Extent] = [:]
+    /// Runs that are written ahead, by their first pages.
+    var staged: [PageID: Extent] = [:]
     /// How many mappings show the run that begins with a page.
     var holds: [PageID: Int] = [:]
     /// Runs that are free once no mapping shows them.
@@ -62,6 +65,29 @@ package final class KeptExtents: Sendable {
     return !extents.isEmpty
   }
 
+  // MARK: What is written ahead
+
+  /// Notes a run for what is written ahead.
+  package func beginStaging(_ extent: Extent) {
+    state.withLock { $0.staged[extent.first] = extent }
+  }
+
+  /// Forgets such a run: it is part of a tree from now on, or about to be given back.
+  package func endStaging(_ extent: Extent) {
+    _ = state.withLock { $0.staged.removeValue(forKey: extent.first) }
+  }
+
+  /// Takes back a run that is held, and that a transaction made part of a tree and was rolled back.
+  package func takeBack(_ extent: Extent) {
+    state.withLock { state in
+      precondition(
+        state.holds.removeValue(forKey: extent.first) == 1
+          && state.deferred.removeValue(forKey: extent.first) != nil,
+        "an extent is taken back that a tree has")
+      state.staged[extent.first] = extent
+    }
+  }
+
   // MARK: Mappings
 
   /// Notes that a mapping shows runs which a pin of the caller keeps meanwhile.
@@ -99,16 +125,18 @@ package final class KeptExtents: Sendable {
     if !isHeld { try allocator.free(extent) }
   }
 
-  /// What is reserved, and what waits for mappings, for checks.
+  /// What is reserved or written ahead, and what waits for mappings, for checks.
   var all: (reserved: [Extent], deferred: [Extent]) {
-    state.withLock { (Array($0.reservations.values), Array($0.deferred.values)) }
+    state.withLock { state in
+      (Array(state.reservations.values) + state.staged.values, Array(state.deferred.values))
+    }
   }
 
-  /// How many pages are reserved, and how many wait for mappings.
+  /// How many pages are reserved or written ahead, and how many wait for mappings.
   package var pageCounts: (reserved: Int, deferred: Int) {
     state.withLock { state in
       (
-        state.reservations.values.reduce(0) { $0 + $1.pageCount },
+        (Array(state.reservations.values) + state.staged.values).reduce(0) { $0 + $1.pageCount },
         state.deferred.values.reduce(0) { $0 + $1.pageCount }
       )
     }

@@ -222,7 +222,8 @@ extension Pager {
       // What was made can't fail to be given back.
       try? allocator.free(Extent(first: page, pageCount: 1))
     }
-    for extent in level.madeValues { try? allocator.free(extent) }
+    // Not at once, if it was written ahead and may be wanted again.
+    for extent in level.madeValues { try? kept.free(extent) }
   }
 
   // MARK: Savepoints

@@ -16,7 +16,7 @@ public class BufferedVector<Element: VectorElement> {
     self.database = database
     self.access = access
     pending = .allocate(capacity: 1)
-    pending.initialize(to: PendingChanges())
+    pending.initialize(to: PendingChanges(to: access))
   }
 
   deinit {
@@ -36,8 +36,8 @@ public class BufferedVector<Element: VectorElement> {
   /// Whether there are changes that are not written.
   public var hasPendingChanges: Bool { !pending.pointee.isEmpty }
 
-  /// Forgets the changes that are not written.
-  public func discard() { pending.pointee = PendingChanges() }
+  /// Forgets the changes that are not written, and gives back the room that they took in the file.
+  public func discard() { pending.pointee = PendingChanges(to: access) }
 
   /// Writes all buffered changes in one step: they are visible and as durable as was asked when this
   /// returns, or none of them.
@@ -46,7 +46,8 @@ public class BufferedVector<Element: VectorElement> {
   /// - Throws: `.notFound` when the vector was removed; `.invalidArgument` when elements were changed or
   ///   cut off here and somebody else has changed the vector's length meanwhile; else as `insert`.
   ///   The changes are still buffered then, but after `.outcomeUnknown`.
-  /// - Complexity: O(changes); appending copies the elements once, or compresses pages.
+  /// - Complexity: O(changes); appended elements of a raw vector are mostly in the file by then, and only
+  ///   their chunks of 64 KiB are entered; a compressed one's pages are compressed.
   public func write(durability: Database.Durability? = nil) throws(DatabaseError) {
     guard hasPendingChanges else { return }
     try clearing { () throws(DatabaseError) in
@@ -61,16 +62,9 @@ public class BufferedVector<Element: VectorElement> {
   }
 
   private func append(_ durability: Database.Durability?) throws(DatabaseError) {
-    guard !pending.pointee.appended.full.isEmpty else {
-      return try withStoredBytes(pending.pointee.appended.last) { (bytes) throws(DatabaseError) in
-        try append(bytes, durability)
-      }
-    }
+    if let bytes = pending.pointee.appended.bytesInMemory { return try append(bytes, durability) }
     try database.changingVectors(durability) { (transaction) throws(DatabaseError) in
-      let access = access.in(transaction)
-      try pending.pointee.appended.forEachSegment { (bytes) throws(DatabaseError) in
-        _ = try access.append(bytes, nil)
-      }
+      try pending.pointee.appended.append(to: access.in(transaction))
     }
   }
 
@@ -93,7 +87,11 @@ public class BufferedVector<Element: VectorElement> {
       discard()
       return result
     } catch {
-      if error.code == .outcomeUnknown { discard() }
+      if error.code == .outcomeUnknown {
+        discard()
+      } else {
+        pending.pointee.appended.stage?.takeBack()
+      }
       throw error
     }
   }

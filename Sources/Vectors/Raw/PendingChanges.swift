@@ -5,7 +5,7 @@ internal import Pager
 @usableFromInline
 struct PendingChanges<Stored> {
   /// What is to be appended.
-  @usableFromInline var appended = AppendedElements<Stored>()
+  @usableFromInline var appended: AppendedElements<Stored>
   /// How many elements the vector had when this began to matter.
   @usableFromInline var baseCount: Int?
   /// How many of these are to be left.
@@ -18,7 +18,9 @@ struct PendingChanges<Stored> {
   private var found: [Int: Int] = [:]
   private var foundCount = 0
 
-  @usableFromInline init() {}
+  init(to vector: VectorAccess) {
+    appended = AppendedElements(vector.pages == nil ? vector : nil)
+  }
 
   /// Whether nothing but appending is to be done.
   var isAppending: Bool { updates.isEmpty && holes.isEmpty && keptCount == baseCount ?? 0 }
@@ -45,9 +47,7 @@ struct PendingChanges<Stored> {
       if keptCount < count { try access.truncate(to: keptCount) }
       try access.update(updates.sorted(below: keptCount))
     }
-    try appended.forEachSegment { (bytes) throws(DatabaseError) in
-      _ = try access.append(bytes, nil)
-    }
+    try appended.append(to: access)
     if !holes.isEmpty { try access.setHoles(holes.sorted(), true) }
   }
 }

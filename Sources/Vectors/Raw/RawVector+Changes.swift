@@ -18,11 +18,11 @@ extension BufferedVector {
   /// - Complexity: O(elements).
   @inlinable public func append(contentsOf elements: some Sequence<Element>) {
     if let stored = elements as? [Element.Stored] {
-      pending.pointee.appended.append(contentsOf: stored)
+      stored.withUnsafeBytes { pending.pointee.appended.append(storedAs: $0) }
     } else {
       // First, since the caller's sequence may use this handle.
       let stored = ContiguousArray(elements.lazy.map(\.stored))
-      pending.pointee.appended.append(contentsOf: stored)
+      stored.withUnsafeBytes { pending.pointee.appended.append(storedAs: $0) }
     }
   }
 
@@ -76,7 +76,9 @@ extension BufferedVector {
     }
     let kept = try checkedCount(index)
     if pending.pointee.holes.contains(index) { return nil }
-    if index >= kept { return Element(stored: pending.pointee.appended[index - kept]) }
+    if index >= kept {
+      return Element(stored: try pending.pointee.appended.element(at: index - kept))
+    }
     if let update = pending.pointee.update(of: index) { return Element(stored: update) }
     return try access.kept().element(at: index, as: Element.self)
   }
@@ -106,7 +108,7 @@ extension BufferedVector {
     if index < kept {
       pending.pointee.updates.append(index, element.stored)
     } else {
-      pending.pointee.appended[index - kept] = element.stored
+      try pending.pointee.appended.update(at: index - kept, element.stored)
     }
     if !pending.pointee.holes.isEmpty { pending.pointee.holes.remove(index) }
   }
@@ -120,7 +122,7 @@ extension BufferedVector {
     guard count >= 0, count <= kept + pending.pointee.appended.count else {
       throw VectorAccess.unusable("a vector can't be truncated to more elements than it has")
     }
-    pending.pointee.appended.truncate(to: max(0, count - kept))
+    try pending.pointee.appended.truncate(to: max(0, count - kept))
     pending.pointee.keptCount = min(kept, count)
     pending.pointee.holes = pending.pointee.holes.filter { $0 < count }
   }

@@ -4,7 +4,8 @@ internal import Pager
 /// A column of elements of one type, each stored as it lies in memory, that grows at its end.
 ///
 /// Changes made through this are buffered: reads through it see them, nobody else does before
-/// `write()`, which makes them all visible, and as durable as was asked, in one step. Other threads
+/// `write()`, which makes them all visible, and as durable as was asked, in one step. Beyond a mebibyte,
+/// appended elements wait in the file, not in memory. Other threads
 /// open the vector for themselves, or get a `reader()`; this handle is for one thread at a time.
 /// Appends of several handles come one behind the other.
 ///

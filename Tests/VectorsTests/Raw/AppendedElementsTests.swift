@@ -7,60 +7,92 @@ import Testing
 
 /// Elements that are buffered in segments, around the borders of these.
 @Suite struct AppendedElementsTests {
+  private struct Refusal: Error {}
+
+  /// Writes the elements behind those of a vector, and takes that back or not.
   private func expect<Element: SampleElement>(
-    _ appended: AppendedElements<Element>, _ model: [Element], _ what: String
+    _ appended: AppendedElements<Element>, _ model: [Element], in vector: RawVector<Element>,
+    isKept: Bool, _ what: String
   ) throws {
     #expect(appended.count == model.count, "\(what)")
     #expect(appended.isEmpty == model.isEmpty, "\(what)")
-    var bytes: [UInt8] = []
-    try appended.forEachSegment { bytes += $0 }
-    #expect(bytes == model.withUnsafeBytes { Array($0) }, "\(what)")
+    let before = try vector.count
+    do {
+      try vector.database.write { transaction in
+        try appended.append(to: vector.access.in(transaction))
+        let reader = try vector.access(in: transaction).reader()
+        try require(reader.count == before + model.count, "\(what): \(reader.count) elements")
+        #expect(storedBytes(Array(reader[before...])) == storedBytes(model), "\(what)")
+        if !isKept { throw Refusal() }
+      }
+    } catch is Refusal {
+      appended.stage?.takeBack()
+    }
+    #expect(try vector.count == before + (isKept ? model.count : 0), "\(what)")
+    try requireSound(vector.database, what)
   }
 
-  private func changeAtRandom<Element: SampleElement>(_ type: Element.Type) throws {
+  /// - Parameter goesIntoFile: whether full segments do.
+  private func changeAtRandom<Element: SampleElement>(
+    _ type: Element.Type, goesIntoFile: Bool
+  ) throws {
     let segmentCount = AppendedElements<Element>.segmentCount
     #expect(segmentCount.nonzeroBitCount == 1)
     #expect(segmentCount * MemoryLayout<Element>.stride <= 1 << 20)
-    #expect(2 * segmentCount * MemoryLayout<Element>.stride > 1 << 20)
     var random = SeededRandom(seed: runSeed)
-    var appended = AppendedElements<Element>()
-    var model: [Element] = []
-    for step in 0..<12 {
-      let border = random.below(4) * segmentCount
-      // Up to a border, one in front of it or behind it.
-      let target = max(0, border + random.below(3) - 1)
-      if target < model.count {
-        appended.truncate(to: target)
-        model.removeSubrange(target...)
-      } else if random.below(3) == 0 {
-        for _ in model.count..<target {
-          let element = Element(number: random.next())
-          appended.append(element)
-          model.append(element)
-        }
-      } else {
-        let element = Element(number: random.next())
-        let elements = Array(repeating: element, count: target - model.count)
-        if random.below(2) == 0 {
-          appended.append(contentsOf: elements)
+    let database = try openDatabase(in: MemoryStorage())
+    let vector = try RawVector<Element>.open("v", in: database)
+    for round in 0..<4 {
+      // Chunks of the vector end anywhere among its elements.
+      let first = (0..<random.below(9000)).map { _ in Element(number: random.next()) }
+      try vector.write(appending: first)
+      var appended = AppendedElements<Element>(goesIntoFile ? vector.access : nil)
+      var model: [Element] = []
+      for step in 0..<12 {
+        let border = random.below(9) * segmentCount
+        // Up to a border, one in front of it or behind it, or anywhere.
+        let target = max(0, border + (random.chance(70) ? random.below(3) - 1 : random.below(999)))
+        if target < model.count {
+          try appended.truncate(to: target)
+          model.removeSubrange(target...)
         } else {
-          appended.append(contentsOf: elements.lazy.map { $0 })
+          let new = (model.count..<target).map { _ in Element(number: random.next()) }
+          if random.chance(50) {
+            appended.append(contentsOf: new)
+          } else {
+            new.withUnsafeBytes { appended.append(storedAs: $0) }
+          }
+          model += new
         }
-        model += elements
+        let somewhere = model.isEmpty ? 0 : random.below(model.count)
+        for index in [0, segmentCount - 1, segmentCount, 2 * segmentCount, somewhere]
+        where model.indices.contains(index) {
+          let element = Element(number: random.next())
+          #expect(storedBytes([try appended.element(at: index)]) == storedBytes([model[index]]))
+          try appended.update(at: index, element)
+          model[index] = element
+          #expect(storedBytes([try appended.element(at: index)]) == storedBytes([element]))
+        }
+        if random.chance(10) { try vector.write(appending: first) }
+        let what = "\(type), round \(round), step \(step), seed \(runSeed)"
+        try expect(appended, model, in: vector, isKept: step == 11, what)
       }
-      for index in [0, segmentCount - 1, segmentCount, 2 * segmentCount, model.count - 1]
-      where model.indices.contains(index) {
-        let element = Element(number: random.next())
-        appended[index] = element
-        model[index] = element
-        #expect(storedBytes([appended[index]]) == storedBytes([element]))
-      }
-      try expect(appended, model, "\(type), step \(step), seed \(runSeed)")
+      let staged = appended.stage?.byteCount ?? 0
+      #expect(goesIntoFile || staged == 0)
+      appended = AppendedElements()
+      #expect(try database.statistics().reservedPageCount < 4096)
+      try requireSound(database, "round \(round), seed \(runSeed)")
     }
+    try database.close()
   }
 
-  @Test func words() throws { try changeAtRandom(UInt64.self) }
-  @Test func structs() throws { try changeAtRandom(Triple.self) }
+  @Test(arguments: [false, true]) func words(goesIntoFile: Bool) throws {
+    try changeAtRandom(UInt64.self, goesIntoFile: goesIntoFile)
+  }
+
+  @Test(arguments: [false, true]) func structs(goesIntoFile: Bool) throws {
+    try changeAtRandom(Triple.self, goesIntoFile: goesIntoFile)
+  }
 
   /// Some segments are written in one step, raw and compressed, and what was changed in them first.
   @Test func segmentsAreWrittenAtOnce() throws {
