@@ -137,14 +137,16 @@ private struct Compaction {
     }
     candidates.sort { $0.value.place > $1.value.place }
     var rest = candidates[...]
+    var failedCount = 0
     while !rest.isEmpty, !isGivenUp {
       let batch = rest.prefix(batchLength(rest))
       rest = rest.dropFirst(batch.count)
       let moved = try move(batch)
       report.movedValueCount += moved
       tell()
-      // There is no room further in front.
-      if moved == 0 { return }
+      // A long one may find no room where shorter ones do; so many will not be an accident.
+      failedCount = moved == 0 ? failedCount + batch.count : 0
+      if failedCount >= Self.batchCount { return }
     }
   }
 

@@ -100,10 +100,25 @@ final class Engine: Sendable {
 
   @inline(__always)
   func waitAsAsked(_ durability: Database.Durability?) throws(PagerError) {
-    if self.durability == .sync {
+    if self.durability == .sync || durability == .sync
+      || durability == .flush && self.durability == .none
+    {
+      try waitForPublished()
+    }
+  }
+
+  /// Waits until a change is durable that is published.
+  ///
+  /// - Throws: `.outcomeUnknown` and nothing else, since every other error says that nothing has changed.
+  private func waitForPublished() throws(PagerError) {
+    do throws(PagerError) {
       try waitUntilDurable()
-    } else if durability == .sync || durability == .flush && self.durability == .none {
-      try waitUntilDurable()
+    } catch {
+      if error.code == .outcomeUnknown { throw error }
+      throw PagerError(
+        .outcomeUnknown,
+        "a change is visible, but not durable, since a checkpoint failed (\(error.message))",
+        path: path, systemError: error.systemError)
     }
   }
 

@@ -73,21 +73,20 @@ extension Pager {
     }
     add(Extent(first: PageID(0), pageCount: 2), "the superblocks")
     let layout = freeMap.layout
-    let pageCount = allocator.pageCount
+    let beside = runsBeside()
+    let (used, pageCount) = (beside.used, beside.pageCount)
     for slot in layout.slotPages(in: 0..<pageCount) {
       add(Extent(first: PageID(UInt64(slot)), pageCount: 1), "slots of the free map")
     }
     if let table = superblock.treeTable { add(table.extent, "the table of named trees") }
-    for extent in log?.extents ?? [] { add(extent, "log segments") }
+    for extent in beside.segments { add(extent, "log segments") }
     let (held, waiting) = publishLatch.withLock {
       (published.pointee.pins.held, published.pointee.valuesToFree)
     }
     for entry in held { add(entry.extent, "pages held for a pin") }
     for extent in waiting { add(extent, "value pages waiting for a checkpoint") }
-    let (reserved, deferred) = kept.all
-    for extent in reserved { add(extent, "reserved pages") }
-    for extent in deferred { add(extent, "value pages that are still mapped") }
-    let used = allocator.usedBitmap
+    for extent in beside.reserved { add(extent, "reserved pages") }
+    for extent in beside.deferred { add(extent, "value pages that are still mapped") }
     for page in 0..<pageCount where used.contains(page) != expected.bits.contains(page) {
       problems.append(
         used.contains(page)
@@ -97,6 +96,29 @@ extension Pager {
     }
     return problems
   }
+
+  /// The runs that come and go in other threads although changes are locked out (the log's next segment,
+  /// what streams write ahead, what readers let go of), and what is marked as used, at one instant.
+  private func runsBeside() -> RunsBeside {
+    let allocator = allocator
+    return kept.withAll { reserved, deferred in
+      func runs(_ segments: [Extent]) -> RunsBeside {
+        RunsBeside(
+          segments: segments, reserved: reserved, deferred: deferred, used: allocator.usedBitmap,
+          pageCount: allocator.pageCount)
+      }
+      return log?.withExtents { runs($0) } ?? runs([])
+    }
+  }
+}
+
+/// What `spaceProblems` looks at and is not part of a tree.
+private struct RunsBeside {
+  var segments: [Extent]
+  var reserved: [Extent]
+  var deferred: [Extent]
+  var used: PageBitmap
+  var pageCount: Int
 }
 
 extension Pager {
@@ -157,11 +179,12 @@ extension Pager {
 }
 
 extension Log {
-  /// All runs of pages that belong to the log now or are kept for it.
-  var extents: [Extent] {
+  /// Lends all runs of pages that belong to the log now or are kept for it, while none comes or goes.
+  fileprivate func withExtents<R>(_ body: ([Extent]) -> R) -> R {
     segmentLock.withLock {
       while isPreparing { segmentLock.wait() }
-      return live.map(\.segment.extent) + (next.map { [$0.segment.extent] } ?? []) + spares
+      return body(
+        live.map(\.segment.extent) + (next.map { [$0.segment.extent] } ?? []) + spares)
     }
   }
 }

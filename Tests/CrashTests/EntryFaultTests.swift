@@ -15,7 +15,7 @@ import Testing
 
   /// The same for entries that come in pieces and are staged in pages.
   @Test(arguments: FaultCase.all) func anyCallForLongStreamsMayFail(_ test: FaultCase) throws {
-    try test.failEachInMemory(step: CrashTests.isLong ? 1 : 29, .longStreams)
+    try test.failEachInMemory(step: CrashTests.isLong ? 1 : 7, .longStreams)
   }
 
   /// The same on a file, where entries are read in place; no descriptor, lock or mapping is left.

@@ -98,4 +98,19 @@ import Vectors
     #expect(vector.hasPendingChanges)
     database.pager.abandon()
   }
+
+  /// rule A1: a change stays what it is when the checkpoint that was to make it durable fails.
+  @Test(arguments: [false, true]) func whatIsVisibleIsNotBuffered(isCompressed: Bool) throws {
+    let storage = FaultyStorage(try MemoryStorage())
+    let database = try openDatabase(
+      in: storage, tightOptions(durability: .none), hasBackgroundThreads: false)
+    let vector = try open(isCompressed: isCompressed, database)
+    vector.append(contentsOf: 0..<40_000)
+    let fault = PagerError(.inputOutput, "a planned fault", systemError: EIO)
+    storage.failAt(1, fault, forever: true, matching: [.synchronize])
+    #expect(errorCode { try vector.write(durability: .sync) } == .outcomeUnknown)
+    #expect(!vector.hasPendingChanges)
+    #expect(try elements(vector) == Array(0..<40_000))
+    database.pager.abandon()
+  }
 }

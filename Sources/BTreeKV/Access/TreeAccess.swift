@@ -16,11 +16,11 @@ public final class TreeAccess: Sendable {
     case transaction(TransactionState)
   }
 
-  /// Stays open for as long as this is held.
-  let file: OpenFile
   let engine: Engine
   let tree: Tree
   let mode: Mode
+  /// Stays open for as long as this is held; last, so that it outlives a pin.
+  let file: OpenFile
 
   init(_ file: OpenFile, _ tree: Tree, _ mode: Mode) {
     self.file = file

@@ -49,21 +49,16 @@ package final class ChunkStage {
   private func giveBackRest() {
     let full = Chunk.fullPageCount(list.pageByteCount)
     while freePageCount > 0, let last = extents.last {
-      giveBack(Extent(first: PageID(last.end - UInt64(freePageCount)), pageCount: full))
+      list.pager.kept.freeStaged(
+        Extent(first: PageID(last.end - UInt64(freePageCount)), pageCount: full))
       freePageCount -= full
     }
-  }
-
-  private func giveBack(_ extent: Extent) {
-    list.pager.kept.endStaging(extent)
-    // What was taken a moment ago can't fail to be given back.
-    try? list.pager.allocator.free(extent)
   }
 
   /// Gives back pages of chunks that no list has.
   private func dropChunks(_ range: Range<Int>) {
     for chunk in chunks[range] {
-      if let extent = chunk.extent { giveBack(extent) }
+      if let extent = chunk.extent { list.pager.kept.freeStaged(extent) }
     }
   }
 
@@ -168,15 +163,13 @@ package final class ChunkStage {
     let longest = list.tree.longestRun / full * full
     let wish = max(Self.bufferByteCount / list.pageByteCount, (extents.last?.pageCount ?? 0) * 2)
     let pageCount = min(max(full, wish / full * full), longest)
-    var run: Extent?
-    if let last = extents.last {
-      run = allocator.allocateExtent(at: last.end, pageCount: pageCount, multipleOf: full)
-    }
-    if run == nil { run = try allocateRun(pageCount) }
-    guard let run else { return }
-    for offset in stride(from: 0, to: run.pageCount, by: full) {
-      list.pager.kept.beginStaging(
-        Extent(first: PageID(run.first.rawValue + UInt64(offset)), pageCount: full))
+    let run = try list.pager.kept.stage(piecesOf: full) { () throws(PagerError) in
+      if let last = extents.last,
+        let next = allocator.allocateExtent(at: last.end, pageCount: pageCount, multipleOf: full)
+      {
+        return next
+      }
+      return try allocateRun(pageCount)
     }
     extents.append(run)
     freePageCount = run.pageCount
@@ -207,7 +200,10 @@ package final class ChunkStage {
   fileprivate func handOver(_ range: Range<Int>, from first: Int) throws(PagerError) {
     let pager = list.pager
     let birth = pager.publishLatch.withLock { pager.published.pointee.epoch }
+    precondition(adopted.isEmpty, "what was handed over was not taken back")
     adopted = range.lowerBound..<range.lowerBound
+    // What was taken ahead lies where the list would grow.
+    giveBackRest()
     try computeChecksums()
     for index in range {
       var chunk = chunks[index]

@@ -16,8 +16,9 @@ internal import Pager
 public final class Snapshot: ReadableTree, Sendable {
   /// The tree without a name, at the snapshot's instant.
   public let access: TreeAccess
-  let database: Database
   let pin: SnapshotPin
+  /// Behind the pin, which is let go first.
+  let database: Database
   private let failures = SequenceFailures()
 
   init(_ database: Database) throws(PagerError) {

@@ -59,13 +59,18 @@ struct Finger {
       < 0
   }
 
-  /// Takes the bounds from the inner pages of the way, which may be on their way out of memory: only if
-  /// their versions are right afterwards are the bounds.
-  mutating func readBounds(_ node: (PageID) -> Node, pageByteCount: Int) -> Bool {
+  /// Takes the bounds from the inner pages of the way, each held meanwhile: a page that is on its way out of
+  /// memory still has its version, but not its bytes.
+  ///
+  /// - Returns: whether all pages are what they were, and the bounds not too long.
+  mutating func readBounds(_ pool: PagePool, pageByteCount: Int) -> Bool {
     var low: Int?
     var high: Int?
     for level in 1..<max(1, height) {
-      let (page, index) = (node(steps[level].page.id), steps[level].index)
+      let (id, index) = (steps[level].page.id, steps[level].index)
+      guard pool.lockShared(id, steps[level].version) else { return false }
+      defer { pool.unlock(shared: id) }
+      let page = Node(pool.address(id))
       if low == nil, index > 0 {
         guard let count = page.copyKey(index, to: lowRoom, pageByteCount) else { return false }
         low = count
@@ -171,8 +176,7 @@ extension Tree {
     finger.pointee.height = root.height
     if visit.page == last {
       // Twice the same leaf: there may be more.
-      finger.pointee.isBounded =
-        finger.pointee.readBounds(node, pageByteCount: pageByteCount) && isFingerTrue
+      finger.pointee.isBounded = finger.pointee.readBounds(pool, pageByteCount: pageByteCount)
     } else if isAgain {
       finger.pointee.bound(to: key)
     }

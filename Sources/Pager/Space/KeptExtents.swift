@@ -17,6 +17,10 @@ package final class KeptExtents: Sendable {
   private let allocator: PageAllocator
   private let state = Locked(State())
 
+  /// Held while runs go from here to the allocator, or the other way, without the writer mutex: so checks
+  /// see them in one place.
+  private let moving = ConditionLock()
+
   init(allocator: PageAllocator) { self.allocator = allocator }
 
   // MARK: Reservations
@@ -49,9 +53,11 @@ package final class KeptExtents: Sendable {
 
   /// Gives back what an owner has reserved.
   package func endReservation(of owner: AnyObject) {
-    let extent = state.withLock { $0.reservations.removeValue(forKey: ObjectIdentifier(owner)) }
-    // What was reserved a moment ago can't fail to be given back.
-    if let extent { try? allocator.free(extent) }
+    moving.withLock {
+      let extent = state.withLock { $0.reservations.removeValue(forKey: ObjectIdentifier(owner)) }
+      // What was reserved a moment ago can't fail to be given back.
+      if let extent { try? allocator.free(extent) }
+    }
   }
 
   /// Gives back everything that is reserved; true when there was anything.
@@ -67,14 +73,36 @@ package final class KeptExtents: Sendable {
 
   // MARK: What is written ahead
 
-  /// Notes a run for what is written ahead.
-  package func beginStaging(_ extent: Extent) {
-    state.withLock { $0.staged[extent.first] = extent }
+  /// Takes a run for what is written ahead, and notes it in pieces of so many pages.
+  ///
+  /// - Parameter allocate: gets it from the allocator.
+  package func stage(
+    piecesOf pageCount: Int, _ allocate: () throws(PagerError) -> Extent
+  ) throws(PagerError) -> Extent {
+    try moving.withLock { () throws(PagerError) in
+      let run = try allocate()
+      state.withLock { state in
+        for offset in stride(from: 0, to: run.pageCount, by: pageCount) {
+          let first = PageID(run.first.rawValue + UInt64(offset))
+          state.staged[first] = Extent(first: first, pageCount: pageCount)
+        }
+      }
+      return run
+    }
   }
 
-  /// Forgets such a run: it is part of a tree from now on, or about to be given back.
+  /// Forgets such a piece, which is part of a tree from now on; in a transaction.
   package func endStaging(_ extent: Extent) {
     _ = state.withLock { $0.staged.removeValue(forKey: extent.first) }
+  }
+
+  /// Gives such a piece back.
+  package func freeStaged(_ extent: Extent) {
+    moving.withLock {
+      endStaging(extent)
+      // What was taken a moment ago can't fail to be given back.
+      try? allocator.free(extent)
+    }
   }
 
   /// Takes back a run that is held, and that a transaction made part of a tree and was rolled back.
@@ -99,6 +127,8 @@ package final class KeptExtents: Sendable {
 
   /// Ends what `hold` began; what was freed meanwhile and nobody shows any more is given back.
   package func release(_ extents: some Sequence<Extent>) {
+    moving.lock()
+    defer { moving.unlock() }
     let free = state.withLock { state in
       var free: [Extent] = []
       for extent in extents {
@@ -125,10 +155,14 @@ package final class KeptExtents: Sendable {
     if !isHeld { try allocator.free(extent) }
   }
 
-  /// What is reserved or written ahead, and what waits for mappings, for checks.
-  var all: (reserved: [Extent], deferred: [Extent]) {
-    state.withLock { state in
-      (Array(state.reservations.values) + state.staged.values, Array(state.deferred.values))
+  /// Lends what is reserved or written ahead, and what waits for mappings, while none comes or goes: for
+  /// checks.
+  func withAll<R>(_ body: (_ reserved: [Extent], _ deferred: [Extent]) -> R) -> R {
+    moving.withLock {
+      let (reserved, deferred) = state.withLock { state in
+        (Array(state.reservations.values) + state.staged.values, Array(state.deferred.values))
+      }
+      return body(reserved, deferred)
     }
   }
 

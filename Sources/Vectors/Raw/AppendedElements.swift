@@ -112,6 +112,7 @@ struct AppendedElements<Stored> {
       stagedCount += Self.segmentCount
       return true
     } catch {
+      if stagedCount == 0 { stage = nil }
       return false
     }
   }
