@@ -59,6 +59,31 @@ import Testing
     try again.close()
   }
 
+  /// A value for which there is no room further in front keeps no others from moving.
+  @Test func aLongValueWithoutRoom() throws {
+    let database = try openDatabase(
+      in: try MemoryStorage(), tightOptions(), hasBackgroundThreads: false)
+    let kibibyte = 1024
+    let parts: [(key: String, byteCount: Int)] = [
+      ("gap", 4864 * kibibyte), ("first", 1024 * kibibyte), ("hole", 4096 * kibibyte),
+      ("short", 512 * kibibyte), ("long", 5120 * kibibyte),
+    ]
+    for (key, byteCount) in parts {
+      try database.insert(key, [UInt8](repeating: UInt8(key.utf8.count), count: byteCount))
+      try database.checkpoint()
+    }
+    try database.remove("gap")
+    try database.remove("hole")
+    let report = try database.compact()
+    #expect(report.movedValueCount > 0)
+    for (key, byteCount) in parts where key != "gap" && key != "hole" {
+      let value = try database.lookup(key)
+      #expect(value == [UInt8](repeating: UInt8(key.utf8.count), count: byteCount), "\(key)")
+    }
+    try requireSound(database, "afterwards")
+    try database.close()
+  }
+
   /// What lies in front of a region that is read goes back to the file system, and is there again when
   /// it is needed, also by a file that was opened again.
   @Test func holesInFrontOfAHeldRegion() throws {

@@ -1,0 +1,45 @@
+import BTreeKV
+import Pager
+import Regions
+import TestSupport
+import Testing
+import Vectors
+
+/// `verify` beside everything that takes and gives back room without the writer mutex.
+@Suite struct VerificationThreadTests {
+  @Test(arguments: Database.Durability.allCases)
+  func nothingIsLostThatIsOnItsWay(durability: Database.Durability) throws {
+    let database = try openDatabase(
+      in: try MemoryStorage(),
+      tightOptions(durability: durability, checkpointThresholdByteCount: 256 << 10))
+    let threads = TestThreads()
+    // What is buffered goes into the file, and is given back.
+    threads.start {
+      let vector = try RawVector<UInt64>.open("v", in: database)
+      while !threads.mustEnd {
+        vector.append(contentsOf: 0..<20_000)
+        if !vector.hasPendingChanges { throw TestFailure("nothing is buffered") }
+        vector.discard()
+      }
+    }
+    // Readers of what is removed, and the log's next segments.
+    threads.start {
+      let bytes = [UInt8](repeating: 3, count: 200_000)
+      while !threads.mustEnd {
+        try database.region("r").append(bytes)
+        let reader = try database.region("r").reader()
+        try database.removeRegion("r")
+        try require(reader.count == bytes.count, "the reader shows \(reader.count) bytes")
+      }
+    }
+    let result = Result {
+      for round in 0..<(isUnderThreadSanitizer ? 20 : 150) * lengthFactor {
+        try requireSound(database, "round \(round)")
+      }
+    }
+    threads.end()
+    try threads.wait()
+    try result.get()
+    try database.close()
+  }
+}
