@@ -58,7 +58,6 @@ struct ChunkLayout: ~Copyable {
 ///
 /// Why `@unchecked Sendable`: what is behind `base` is only read; the rest has its own lock.
 final class ChunkMapping: @unchecked Sendable {
-
   let base: UnsafeMutableRawPointer
   private let byteCount: Int
   private let pager: Pager

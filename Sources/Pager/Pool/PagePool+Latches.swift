@@ -43,6 +43,8 @@ extension PagePool {
 
   /// Whether the page is still of `version`, in every build: for whoever holds the writer mutex, without
   /// which no version of a page of a tree moves on but that of one that leaves memory.
+  ///
+  /// It says where the page leads. Its bytes may be gone already: to read them, hold it.
   @inlinable
   public func isCurrent(_ id: PageID, _ version: Version) -> Bool {
     LatchWord.version(words[Int(truncatingIfNeeded: id.rawValue)].load(ordering: .acquiring))
