@@ -75,3 +75,42 @@ public final class RegionAccess: Sendable {
     self.chunks = chunks
   }
 }
+
+// What the generic calls of regions come to: they are compiled where they are used, these once.
+extension RegionAccess {
+  @usableFromInline
+  func append(
+    _ bytes: UnsafeRawBufferPointer, _ durability: Database.Durability?
+  ) throws(DatabaseError) -> Int {
+    try converting { () throws(PagerError) in try list.append(bytes, chunks, durability) }
+  }
+
+  @usableFromInline
+  func write(
+    _ bytes: UnsafeRawBufferPointer, at offset: Int, _ durability: Database.Durability?
+  ) throws(DatabaseError) {
+    try converting { () throws(PagerError) in
+      try list.write(bytes, at: offset, chunks, durability)
+    }
+  }
+
+  @usableFromInline
+  func write(
+    _ durability: Database.Durability?, _ next: () -> (offset: Int, bytes: [UInt8])?
+  ) throws(DatabaseError) {
+    try converting { () throws(PagerError) in
+      try list.changeAtOnce(chunks, durability) { () throws(PagerError) in
+        try list.write(chunks, next)
+      }
+    }
+  }
+
+  @usableFromInline
+  func truncate(
+    to count: Int, andAppend bytes: UnsafeRawBufferPointer, _ durability: Database.Durability?
+  ) throws(DatabaseError) {
+    try converting { () throws(PagerError) in
+      try list.truncate(to: count, thenAppend: bytes, chunks, durability)
+    }
+  }
+}

@@ -20,16 +20,14 @@ extension WritableRegion where Self: ~Copyable & ~Escapable {
   ///   changed, but for `.outcomeUnknown`.
   /// - Complexity: O(bytes); what is there is not copied, but for up to 64 KiB while the region is
   ///   shorter than that.
-  @discardableResult
+  @inlinable @discardableResult
   public func append(
     _ bytes: borrowing some ByteString & ~Copyable & ~Escapable,
     durability: Database.Durability? = nil
   ) throws(DatabaseError) -> Int {
     let access = access
     return try bytes.withBytes { (bytes) throws(DatabaseError) in
-      try converting { () throws(PagerError) in
-        try access.list.append(bytes, access.chunks, durability)
-      }
+      try access.append(bytes, durability)
     }
   }
 
@@ -41,15 +39,14 @@ extension WritableRegion where Self: ~Copyable & ~Escapable {
   ///   - durability: as for `append`.
   /// - Throws: `.invalidArgument`, or as `append`.
   /// - Complexity: O(bytes); each chunk of 64 KiB that is touched is written anew.
+  @inlinable
   public func write(
     _ bytes: borrowing some ByteString & ~Copyable & ~Escapable, at offset: Int,
     durability: Database.Durability? = nil
   ) throws(DatabaseError) {
     let access = access
     try bytes.withBytes { (bytes) throws(DatabaseError) in
-      try converting { () throws(PagerError) in
-        try access.list.write(bytes, at: offset, access.chunks, durability)
-      }
+      try access.write(bytes, at: offset, durability)
     }
   }
 
@@ -61,17 +58,13 @@ extension WritableRegion where Self: ~Copyable & ~Escapable {
   /// - Throws: as `write(_:at:)`.
   /// - Complexity: O(bytes); of writes that come in the order of their offsets, each chunk of 64 KiB
   ///   is written anew once.
+  @inlinable
   public func write(
     _ writes: some Sequence<(offset: Int, bytes: [UInt8])>,
     durability: Database.Durability? = nil
   ) throws(DatabaseError) {
-    let access = access
     var iterator = writes.makeIterator()
-    try converting { () throws(PagerError) in
-      try access.list.changeAtOnce(access.chunks, durability) { () throws(PagerError) in
-        try access.list.write(access.chunks) { iterator.next() }
-      }
-    }
+    try access.write(durability) { iterator.next() }
   }
 
   /// Makes the region shorter.
@@ -98,15 +91,14 @@ extension WritableRegion where Self: ~Copyable & ~Escapable {
   ///   - durability: as for `append`.
   /// - Throws: as `truncate`.
   /// - Complexity: as `truncate` and `append`.
+  @inlinable
   public func truncate(
     to count: Int, andAppend bytes: borrowing some ByteString & ~Copyable & ~Escapable,
     durability: Database.Durability? = nil
   ) throws(DatabaseError) {
     let access = access
     try bytes.withBytes { (bytes) throws(DatabaseError) in
-      try converting { () throws(PagerError) in
-        try access.list.truncate(to: count, thenAppend: bytes, access.chunks, durability)
-      }
+      try access.truncate(to: count, andAppend: bytes, durability)
     }
   }
 

@@ -53,6 +53,35 @@ import Testing
     try requireSound(database, "after all lengths")
     try database.close()
   }
+
+  /// Each change in a leaf after each other one: where a key is told by the place of the one before, also
+  /// of keys that differ in nothing but zeros at their end.
+  @Test func anyKeyAfterAnyOther() throws {
+    let database = try openDatabase(
+      in: try MemoryStorage(), tightOptions(), hasBackgroundThreads: false)
+    var keys: [[UInt8]] = []
+    for start: [UInt8] in [[], [0], [5], [5, 0, 0, 0, 1], [5, 6, 7, 8, 9, 9], [9]] {
+      for zeros in 0..<6 { keys.append(start + [UInt8](repeating: 0, count: zeros)) }
+    }
+    var model = Model()
+    for (first, key) in keys.enumerated() {
+      for (second, next) in keys.enumerated() {
+        for (number, key) in [key, next].enumerated() {
+          let value = [UInt8(first), UInt8(second)]
+          if (first + second) % 3 == number {
+            let wasThere = try database.remove(key)
+            #expect(wasThere == model.remove(key))
+          } else {
+            try database.insert(key, value)
+            model.insert(key, value)
+          }
+        }
+      }
+      try requireEqual(database, model, "after key \(first)")
+    }
+    try requireSound(database, "at last")
+    try database.close()
+  }
 }
 
 private struct FingerHistory {

@@ -29,6 +29,29 @@ import Testing
     _ = try database.access.put(UnsafeRawBufferPointer(key), UnsafeRawBufferPointer(key))
   }
 
+  /// Under `.flush` the bytes of a change are synced in front of its record if they are many: an entry of
+  /// a mebibyte's are not, with its key and what else is written with it.
+  @Test func manyBytesOfATransactionAreSyncedFirst() throws {
+    let storage = FaultyStorage(try MemoryStorage())
+    var options = Database.Options()
+    options.durability = .flush
+    let database = try Database.open(
+      storage: storage, options: options, hasBackgroundThreads: false)
+    let store = try EntryStore(database, "s")
+    try store.write("a", [UInt8](repeating: 1, count: 70_000))
+    func syncCount(_ body: () throws -> Void) rethrows -> Int {
+      storage.clearCalls()
+      try body()
+      return storage.calls.count { $0.operation == .synchronize }
+    }
+    let bytes = [UInt8](repeating: 2, count: 1 << 20)
+    #expect(try syncCount { try store.write("b", bytes) } == 0)
+    let both = [(key: "b", bytes: bytes), (key: "c", bytes: bytes)]
+    #expect(try syncCount { try store.write(both) } == 1)
+    #expect(try store.count == 3)
+    try database.close()
+  }
+
   /// A sync of somebody else's record, begun while the bytes are written: it does not take them along,
   /// so that of their own record has to.
   @Test(arguments: ["append", "overwrite", "truncate", "entry", "entries", "transaction"])

@@ -26,6 +26,29 @@ import Testing
     #expect(FileManager.default.fileExists(atPath: path))
   }
 
+  #if os(Linux)
+    /// What was mapped and noted, and is unmapped: something else may have its addresses at the next sync.
+    @Test func aSyncLeavesOthersMemoryAlone() throws {
+      let storage = try FileStorage.open(path: directory.file(), access: .createIfMissing)
+      let page = SystemCalls.pageByteCount
+      try storage.allocate(byteRange: 0..<4 * page)
+      let base = try storage.map(byteRange: 0..<4 * page, writable: true)
+      base.initializeMemory(as: UInt8.self, repeating: 1, count: 4 * page)
+      storage.noteWritten(base, byteCount: 4 * page)
+      storage.unmap(base, byteCount: 4 * page)
+      let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED
+      let other = mmap(base, 4 * page, PROT_READ | PROT_WRITE, flags, -1, 0)
+      #expect(other == base)
+      base.initializeMemory(as: UInt8.self, repeating: 2, count: 4 * page)
+      try storage.synchronize()
+      let bytes = UnsafeRawBufferPointer(start: base, count: 4 * page)
+      #expect(Array(bytes) == [UInt8](repeating: 2, count: 4 * page))
+      munmap(base, 4 * page)
+      #expect(try storage.bytes(0..<4 * page) == [UInt8](repeating: 1, count: 4 * page))
+      storage.close()
+    }
+  #endif
+
   @Test func errorsSayWhatIsWrongWithThePath() throws {
     let inMissing = directory.file("missing/test.db")
     let error = #expect(throws: PagerError.self) {

@@ -129,6 +129,39 @@ import Testing
     try expectEnd()
   }
 
+  /// Changes of many keys meet one of which the tree says what makes no sense: none of them is made, and
+  /// a transaction may go on.
+  @Test func aPlaceThatMakesNoSenseUndoesTheBatch() throws {
+    let sample = try Sample()
+    let good = try sample.place("b")
+    let store = sample.bad
+    let entries = ["d", "a", "b", "e"].map { (key: $0, bytes: [UInt8](repeating: 9, count: 30)) }
+    try sample.set(sample.indexKey("b"), [0xFF])
+    let byteCount = try store.byteCount
+    for _ in 0..<2 {
+      #expect(errorCode { try store.write(entries) } == .corrupted)
+      #expect(errorCode { _ = try store.remove(["a", "b"]) } == .corrupted)
+      try sample.database.write { transaction in
+        let inside = store.access(in: transaction)
+        #expect(errorCode { try inside.write(entries) } == .corrupted)
+        #expect(errorCode { _ = try inside.remove(["a", "b"]) } == .corrupted)
+        #expect(try inside.count == 3)
+        try sample.other.access(in: transaction).write("f", [1])
+      }
+      #expect(try sample.place("b") == [0xFF])
+      #expect(try store.count == 3)
+      #expect(try store.byteCount == byteCount)
+      #expect(try !store.contains("d") && !store.contains("e"))
+      #expect(try sample.entry("a").array == [UInt8](repeating: 1, count: 100))
+    }
+    try sample.set(sample.indexKey("b"), good)
+    #expect(try sample.entry("b").array == [UInt8](repeating: 2, count: 100))
+    try store.write(entries)
+    #expect(try store.count == 5)
+    #expect(try sample.other.count == 4)
+    try requireSound(sample.database, "at last")
+  }
+
   /// rule F4: keys that lead to entries of others, to none, or nowhere.
   @Test func placesThatAreWrong() throws {
     let sample = try Sample()

@@ -130,8 +130,22 @@ extension TreeAccess {
   private func loadValue(
     _ key: UnsafeRawBufferPointer, _ root: TreeRoot?
   ) throws(PagerError) -> [UInt8]? {
+    try loadValue { (body) throws(PagerError) in
+      try tree.withPayload(of: key, root: root, body)
+    }
+  }
+
+  /// The value of a key as the writer sees it, who is about to change it.
+  func current(_ key: UnsafeRawBufferPointer) throws(PagerError) -> [UInt8]? {
+    try loadValue { (body) throws(PagerError) in try tree.withWriterPayload(of: key, body) }
+  }
+
+  /// A value that `find` hands over, or the reference to it.
+  private func loadValue(
+    _ find: ((UnsafeRawBufferPointer, Bool) -> [UInt8]) throws(PagerError) -> [UInt8]?
+  ) throws(PagerError) -> [UInt8]? {
     var isElsewhere = false
-    let bytes = try tree.withPayload(of: key, root: root) { payload, isLarge in
+    let bytes = try find { payload, isLarge in
       isElsewhere = isLarge
       return Array(payload)
     }
@@ -336,6 +350,7 @@ extension TreeAccess {
           let mutation = Tree.Mutation(key: key, payload: payload, isLarge: true)
           let outcome = try tree.mutate(mutation)
           isOwned = true
+          tree.adopt(large)
           return outcome.wasThere
         }
         return .success(!wasThere)
@@ -359,17 +374,14 @@ extension TreeAccess {
     let outcome: Result<Bool, PagerError> = large.encoded.withUnsafeBytes { payload in
       do throws(PagerError) {
         let mutation = Tree.Mutation(key: key, payload: payload, isLarge: true)
-        return .success(try tree.mutate(mutation).wasThere)
+        let outcome = try tree.mutate(mutation)
+        tree.adopt(large)
+        return .success(outcome.wasThere)
       } catch {
         return .failure(error)
       }
     }
     if case .failure = outcome { tree.discard(large) }
     return try outcome.get()
-  }
-
-  /// The value of a key as the writer sees it.
-  func current(_ key: UnsafeRawBufferPointer) throws(PagerError) -> [UInt8]? {
-    try loadValue(key, tree.descriptor.writerRoot)
   }
 }

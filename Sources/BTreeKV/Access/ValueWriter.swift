@@ -21,7 +21,7 @@ public struct ValueWriter: ~Copyable {
   }
 
   deinit {
-    for extent in extents { try? tree.pager.allocator.free(extent) }
+    for extent in extents { tree.pager.kept.freeStaged(extent) }
     buffer.deallocate()
   }
 
@@ -86,7 +86,7 @@ public struct ValueWriter: ~Copyable {
       let missing = (bytes.count + tree.pageByteCount - 1) / tree.pageByteCount
       let wish = (extents.last?.pageCount ?? missing / 2) * 2
       let pageCount = max(missing, min(wish, tree.longestRun))
-      extents.append(try tree.pager.allocator.allocateExtent(pageCount: pageCount))
+      extents.append(try tree.pager.kept.stage(pageCount: pageCount))
     }
     try tree.write(bytes, at: position, extents)
   }
@@ -113,9 +113,7 @@ public struct ValueWriter: ~Copyable {
     while excess > 0, let last = extents.popLast() {
       let kept = max(0, last.pageCount - excess)
       if kept > 0 { extents.append(Extent(first: last.first, pageCount: kept)) }
-      try tree.pager.allocator.free(
-        Extent(
-          first: PageID(last.first.rawValue + UInt64(kept)), pageCount: last.pageCount - kept))
+      tree.pager.kept.shortenStaged(last, to: kept)
       excess -= last.pageCount - kept
     }
     try tree.makeDurable(valueOf: byteCount, inTransaction: inTransaction)

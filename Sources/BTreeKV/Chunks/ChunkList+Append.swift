@@ -50,6 +50,9 @@ extension ChunkList {
     var rest = bytes
     while !rest.isEmpty {
       if writer.pointee.tail.byteCount == Chunk.fullByteCount {
+        if let memory = writer.pointee.memory {
+          pager.storage.noteWritten(memory, byteCount: Chunk.fullByteCount)
+        }
         writer.pointee.tail = Chunk(index: writer.pointee.tail.index + 1, byteCount: 0)
         writer.pointee.sum = Checksum64Stream(seed: 0)
       }

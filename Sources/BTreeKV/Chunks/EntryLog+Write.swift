@@ -293,13 +293,18 @@ extension EntryTrailer {
 /// Entries that are written together, in a transaction: their bytes are gathered, and appended in long
 /// pieces.
 package final class EntryBatch {
+  /// What is gathered, and where it will lie.
+  private struct State {
+    var last: EntryTrailer
+    var gatheredCount = 0
+    /// Where the list ends, with what is gathered.
+    var end: Int
+  }
+
   private let log: EntryLog
-  private var list: ChunkList { log.list }
-  private var last: EntryTrailer
+  private let list: ChunkList
   private let room: UnsafeMutableRawBufferPointer
-  private var gatheredCount = 0
-  /// Where the list ends, with what is gathered.
-  private var end: Int
+  private let state: UnsafeMutablePointer<State>
 
   /// The first byte of a block from a place on.
   static func blockStart(_ position: Int) -> Int {
@@ -309,12 +314,17 @@ package final class EntryBatch {
 
   init(_ log: EntryLog) throws(PagerError) {
     self.log = log
-    last = try log.end()
-    end = log.list.writerByteCount
+    list = log.list
+    let first = State(last: try log.end(), end: log.list.writerByteCount)
     room = .allocate(byteCount: 256 << 10, alignment: 64)
+    state = .allocate(capacity: 1)
+    state.initialize(to: first)
   }
 
-  deinit { room.deallocate() }
+  deinit {
+    room.deallocate()
+    state.deallocate()
+  }
 
   /// Stores an entry.
   package func put(
@@ -338,12 +348,12 @@ package final class EntryBatch {
   func change(
     _ kind: EntryTrailer.Kind, _ key: UnsafeRawBufferPointer, _ payload: UnsafeRawBufferPointer
   ) throws(PagerError) -> Bool {
+    let end = state.pointee.end
     let position = kind == .value ? Self.blockStart(end) : end
     let place = EntryPlace(position: position, byteCount: payload.count)
-    let old = try log.findToChange(key)
-    if old == nil, kind == .tombstone { return false }
-    try setPlace(kind, key, place)
-    var trailer = last
+    let (wasThere, old) = try setPlace(kind, key, place)
+    if !wasThere, kind == .tombstone { return false }
+    var trailer = state.pointee.last
     trailer.kind = kind
     trailer.keyByteCount = key.count
     trailer.payloadByteCount = payload.count
@@ -352,26 +362,26 @@ package final class EntryBatch {
     let total = trailer.gap + trailer.entryByteCount
     if total - payload.count + min(payload.count, EntryLog.shortByteCount) > free { try flush() }
     if payload.count <= EntryLog.shortByteCount, let target = room.baseAddress {
-      trailer.writeEntry(key, payload, to: target + gatheredCount)
-      gatheredCount += total
+      trailer.writeEntry(key, payload, to: target + state.pointee.gatheredCount)
+      state.pointee.gatheredCount += total
     } else {
       try append(trailer, key, payload)
     }
-    end += total
-    last = trailer
-    last.payloadChecksum = 0
-    return old != nil
+    state.pointee.end = end + total
+    state.pointee.last = trailer
+    return wasThere
   }
 
-  private var free: Int { room.count - gatheredCount }
+  private var free: Int { room.count - state.pointee.gatheredCount }
 
   /// Appends a long payload without gathering it.
   private func append(
     _ trailer: EntryTrailer, _ key: UnsafeRawBufferPointer, _ payload: UnsafeRawBufferPointer
   ) throws(PagerError) {
     guard let target = room.baseAddress else { return }
-    (target + gatheredCount).initializeMemory(as: UInt8.self, repeating: 0, count: trailer.gap)
-    gatheredCount += trailer.gap
+    (target + state.pointee.gatheredCount).initializeMemory(
+      as: UInt8.self, repeating: 0, count: trailer.gap)
+    state.pointee.gatheredCount += trailer.gap
     try flush()
     _ = try list.append(payload, log.chunks)
     gather(trailer, key, checksum64(payload, seed: 0))
@@ -379,24 +389,31 @@ package final class EntryBatch {
 
   /// Gathers key and trailer of an entry whose payload is there already.
   private func gather(_ trailer: EntryTrailer, _ key: UnsafeRawBufferPointer, _ checksum: UInt64) {
-    guard let target = room.baseAddress.map({ $0 + gatheredCount }) else { return }
+    guard let target = room.baseAddress else { return }
+    let place = target + state.pointee.gatheredCount
     var trailer = trailer
     trailer.payloadChecksum = checksum
-    if let from = key.baseAddress { target.copyMemory(from: from, byteCount: key.count) }
-    trailer.write(to: target + key.count)
-    gatheredCount += key.count + EntryTrailer.byteCount
+    if let from = key.baseAddress { place.copyMemory(from: from, byteCount: key.count) }
+    trailer.write(to: place + key.count)
+    state.pointee.gatheredCount += key.count + EntryTrailer.byteCount
   }
 
   /// Makes the tree lead to an entry, or nowhere.
+  ///
+  /// - Returns: whether the key was there, and where its entry was.
   private func setPlace(
     _ kind: EntryTrailer.Kind, _ key: UnsafeRawBufferPointer, _ place: EntryPlace
-  ) throws(PagerError) {
-    try log.withIndexKey(key) { (key) throws(PagerError) in
+  ) throws(PagerError) -> (wasThere: Bool, old: EntryPlace?) {
+    var found = EntryLog.Found.nothing
+    let outcome = try log.withIndexKey(key) { (key) throws(PagerError) in
       try place.withEncoded { (value) throws(PagerError) in
-        _ = try log.index.tree.mutate(
-          Tree.Mutation(key: key, payload: kind == .value ? value : nil))
+        try log.index.tree.mutate(
+          Tree.Mutation(key: key, payload: kind == .value ? value : nil)
+        ) { found = EntryLog.Found($0, isLarge: $1) }
       }
     }
+    // If it makes no sense, all changes of the batch are undone.
+    return (outcome.wasThere, try log.place(found))
   }
 
   /// Stores an entry of bytes that were staged.
@@ -410,23 +427,25 @@ package final class EntryBatch {
     try list.know()
     let count = stage.byteCount
     let place = EntryPlace(position: list.writerByteCount - count, byteCount: count)
-    let old = try log.findToChange(key)
-    try setPlace(.value, key, place)
-    last.kind = .value
-    last.keyByteCount = key.count
-    last.payloadByteCount = count
-    last.gap = gap
-    last.count(key: key.count, old)
-    gather(last, key, checksum)
-    end = list.writerByteCount + gatheredCount
-    return old != nil
+    let (wasThere, old) = try setPlace(.value, key, place)
+    var trailer = state.pointee.last
+    trailer.kind = .value
+    trailer.keyByteCount = key.count
+    trailer.payloadByteCount = count
+    trailer.gap = gap
+    trailer.count(key: key.count, old)
+    gather(trailer, key, checksum)
+    state.pointee.last = trailer
+    state.pointee.end = list.writerByteCount + state.pointee.gatheredCount
+    return wasThere
   }
 
   /// Appends what is gathered.
   func flush() throws(PagerError) {
-    guard gatheredCount > 0 else { return }
-    let bytes = UnsafeRawBufferPointer(rebasing: room[..<gatheredCount])
-    gatheredCount = 0
+    let count = state.pointee.gatheredCount
+    guard count > 0 else { return }
+    let bytes = UnsafeRawBufferPointer(rebasing: room[..<count])
+    state.pointee.gatheredCount = 0
     _ = try list.append(bytes, log.chunks)
   }
 }

@@ -55,7 +55,7 @@ package final class EntryLog: Sendable {
   // MARK: Finding
 
   /// What a lookup in the tree came to.
-  private enum Found {
+  enum Found {
     case place(EntryPlace)
     case nothing
     case nonsense
@@ -78,17 +78,8 @@ package final class EntryLog: Sendable {
     return try place(found)
   }
 
-  /// Where the newest entry of a key lies that the writer is about to change.
   @inline(__always)
-  func findToChange(_ key: UnsafeRawBufferPointer) throws(PagerError) -> EntryPlace? {
-    let found = try withIndexKey(key) { (key) throws(PagerError) in
-      try index.tree.withWriterPayload(of: key) { Found($0, isLarge: $1) }
-    }
-    return try place(found)
-  }
-
-  @inline(__always)
-  private func place(_ found: Found?) throws(PagerError) -> EntryPlace? {
+  func place(_ found: Found?) throws(PagerError) -> EntryPlace? {
     switch found ?? .nothing {
     case .place(let place): return place
     case .nothing: return nil

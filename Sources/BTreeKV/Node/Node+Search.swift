@@ -80,6 +80,36 @@ extension Node {
     return search(key, from: prefixLength, count: count, isLeaf: isLeaf)
   }
 
+  /// As `lowerBound` in a leaf that nobody changes, if the key is at a slot or right behind it.
+  ///
+  /// - Parameter slot: any number.
+  /// - Returns: nil when the key lies elsewhere, or may.
+  @inline(__always)
+  func lowerBound(
+    of key: UnsafeRawBufferPointer, near slot: Int, pageByteCount: Int
+  ) -> (index: Int, isFound: Bool)? {
+    let prefixLength = self.prefixLength
+    guard slot >= 0, slot < count else { return nil }
+    if prefixLength > 0, Self.comparePrefix(key, prefix(pageByteCount)) != 0 { return nil }
+    let target = Self.head(of: key, from: prefixLength)
+    var order = 0
+    if head(slot) == target {
+      let cell = cell(slot, isLeaf: true)
+      let suffixLength = key.count &- prefixLength
+      let tailLength = max(0, suffixLength &- 4)
+      order = Self.compare(
+        cell.tail,
+        UnsafeRawBufferPointer(
+          start: key.baseAddress.map { $0 + (key.count &- tailLength) }, count: tailLength))
+      if order == 0 { order = cell.suffixLength &- suffixLength }
+      if order == 0 { return (slot, true) }
+    } else {
+      order = head(slot) < target ? -1 : 1
+    }
+    guard order < 0, slot &+ 1 == count || head(slot &+ 1) > target else { return nil }
+    return (slot &+ 1, false)
+  }
+
   /// Whether the key begins with the prefix (0), or lies before or behind all that do.
   @inline(__always)
   static func comparePrefix(

@@ -80,6 +80,13 @@ extension Tree {
     let isAscending =
       !isFound && writer.pointee.lastInsert.page == path[position].page.id
       && writer.pointee.lastInsert.index == index - 1
+    if hasPrefix, !isFound, index == count, count > 0, upper == nil || isAscending {
+      // The usual way of ascending keys: nothing is to be known of the leaf but its last key.
+      entries.removeAll()
+      entries.append(leaf, count - 1..<count, pageByteCount: pageByteCount)
+      entries.append(mutation.key, payload, isLarge: mutation.isLarge)
+      return try setApart(&work, 1, upper: upper, lower: lower)
+    }
     let appendOwn = { [self] in
       entries.append(leaf, 0..<index, pageByteCount: pageByteCount)
       entries.append(mutation.key, payload, isLarge: mutation.isLarge)
@@ -98,10 +105,7 @@ extension Tree {
         return try replace(&work, position, by: [([], page)])
       }
     }
-    if !isFound, index == count, upper == nil || isAscending || !hasPrefix {
-      return try setApart(&work, index, upper: upper, lower: lower)
-    }
-    if !isFound, index == 0, !hasPrefix {
+    if !isFound, !hasPrefix, index == count || index == 0 {
       return try setApart(&work, index, upper: upper, lower: lower)
     }
     if isAscending, index > count / 2 {

@@ -190,7 +190,12 @@ extension Tree {
 
   /// Gives back bytes that nothing came to refer to.
   func discard(_ value: LargeValue) {
-    for extent in value.extents { try? pager.allocator.free(extent) }
+    for extent in value.extents { pager.kept.freeStaged(extent) }
+  }
+
+  /// Notes that a tree refers to bytes that were stored; where the writer is.
+  func adopt(_ value: LargeValue) {
+    for extent in value.extents { pager.kept.endStaging(extent) }
   }
 
   /// The longest run of pages that there can be: it does not reach over the slots of the free map.
@@ -209,11 +214,11 @@ extension Tree {
     var left = pageCount
     do throws(PagerError) {
       while left > 0 {
-        extents.append(try pager.allocator.allocateExtent(pageCount: min(left, runLength)))
+        extents.append(try pager.kept.stage(pageCount: min(left, runLength)))
         left -= min(left, runLength)
       }
     } catch {
-      for extent in extents { try? pager.allocator.free(extent) }
+      for extent in extents { pager.kept.freeStaged(extent) }
       throw error
     }
     return extents

@@ -89,6 +89,7 @@ struct TreeLoader {
     } else {
       let large = try tree.store(value, inTransaction: true)
       for extent in large.extents { tree.pager.publishLatch.withLock { tree.pager.link(extent) } }
+      tree.adopt(large)
       let reference = large.encoded
       try reference.span.bytes.withUnsafeBytes { (payload) throws(PagerError) in
         try add(key, payload, isLarge: true)

@@ -33,10 +33,15 @@ extension Tree {
   /// Carries a mutation out.
   ///
   /// Writer mutex held.
+  ///
+  /// - Parameter see: gets what the key has, and whether that is the reference of a large value, right
+  ///   before it goes; if it is called again, only the last time counts.
   @inline(__always)
-  func mutate(_ mutation: Mutation) throws(PagerError) -> Outcome {
+  func mutate(
+    _ mutation: Mutation, _ see: (UnsafeRawBufferPointer, Bool) -> Void = { _, _ in }
+  ) throws(PagerError) -> Outcome {
     if pager.hasOrphans { try pager.settle(limit: 16) }
-    if isInTransaction, let outcome = try mutateInTransaction(mutation) { return outcome }
+    if isInTransaction, let outcome = try mutateInTransaction(mutation, see) { return outcome }
     while true {
       guard let visit = try writerLeaf(for: mutation.key) else {
         guard mutation.payload != nil else { return Outcome(wasThere: false) }
@@ -46,9 +51,9 @@ extension Tree {
       guard pool.endRead(visit.page.id, visit.version),
         pool.lockExclusive(visit.page.id, visit.version)
       else { continue }
-      let fast = try mutateInPlace(mutation, visit.page)
+      let fast = try mutateInPlace(mutation, visit.page, see)
       if let fast { return fast }
-      if let slow = try mutateSlowly(mutation) { return slow }
+      if let slow = try mutateSlowly(mutation, see) { return slow }
     }
   }
 
@@ -56,7 +61,9 @@ extension Tree {
   /// place in a parent which only the transaction sees: what most changes come to.
   ///
   /// - Returns: nil when the change needs something else.
-  private func mutateInTransaction(_ mutation: Mutation) throws(PagerError) -> Outcome? {
+  private func mutateInTransaction(
+    _ mutation: Mutation, _ see: (UnsafeRawBufferPointer, Bool) -> Void
+  ) throws(PagerError) -> Outcome? {
     guard let visit = try writerLeaf(for: mutation.key) else { return nil }
     let parent = finger.pointee.height > 1 ? finger.pointee.steps[1] : nil
     let leaf = node(visit.page.id)
@@ -68,14 +75,13 @@ extension Tree {
     guard isLeafRight else { throw Node.mismatch(visit.page) }
     if !isOld {
       guard pool.lockExclusive(visit.page.id, visit.version) else { return nil }
-      return try mutateInPlace(mutation, visit.page)
+      return try mutateInPlace(mutation, visit.page, see)
     }
     guard let parent,
       youngestPin < parent.page.epoch, pool.lockShared(visit.page.id, visit.version)
     else { return nil }
     defer { pool.unlock(shared: visit.page.id) }
-    let (index, isFound) = leaf.lowerBound(
-      of: mutation.key, isLeaf: true, pageByteCount: pageByteCount)
+    let (index, isFound) = place(of: mutation.key, in: leaf, visit.page.id)
     if mutation.payload == nil, !isFound { return Outcome(wasThere: false) }
     guard fits(mutation, leaf, index, isFound) else { return nil }
     let entry = logEntry(mutation)
@@ -97,6 +103,7 @@ extension Tree {
     copy.copy(from: leaf, id: new.id, epoch: new.epoch, pageByteCount: pageByteCount)
     pager.publishLatch.lock()
     appendLog(entry)
+    if isFound { show(leaf, index, see) }
     let keepsPages = isFound && keepsPages(mutation, leaf, index)
     if isFound, !keepsPages { unlinkLargeValue(of: leaf, index) }
     apply(mutation, to: copy, index, isFound)
@@ -140,15 +147,14 @@ extension Tree {
   /// - Returns: nil when this needs more than the one leaf.
   @inline(__always)
   private func mutateInPlace(
-    _ mutation: Mutation, _ page: PageReference
+    _ mutation: Mutation, _ page: PageReference, _ see: (UnsafeRawBufferPointer, Bool) -> Void
   ) throws(PagerError) -> Outcome? {
     let node = node(page.id)
     guard node.isPage(page, level: 0) else {
       pool.unlockUnchanged(page.id)
       throw Node.mismatch(page)
     }
-    let (index, isFound) = node.lowerBound(
-      of: mutation.key, isLeaf: true, pageByteCount: pageByteCount)
+    let (index, isFound) = place(of: mutation.key, in: node, page.id)
     if mutation.payload == nil, !isFound {
       pool.unlockUnchanged(page.id)
       return Outcome(wasThere: false)
@@ -172,6 +178,7 @@ extension Tree {
       return nil
     }
     appendLog(entry)
+    if isFound { show(node, index, see) }
     let keepsPages = isFound && keepsPages(mutation, node, index)
     if isFound, !keepsPages { unlinkLargeValue(of: node, index) }
     apply(mutation, to: node, index, isFound)
@@ -183,6 +190,27 @@ extension Tree {
     pool.unlockExclusive(page.id)
     writer.pointee.lastInsert = (page.id, index)
     return Outcome(wasThere: isFound)
+  }
+
+  /// Where a key is in a leaf that is held, or would be: often where the last change was, or behind it.
+  @inline(__always)
+  func place(
+    of key: UnsafeRawBufferPointer, in leaf: Node, _ page: PageID
+  ) -> (index: Int, isFound: Bool) {
+    let last = writer.pointee.lastInsert
+    if last.page == page,
+      let place = leaf.lowerBound(of: key, near: last.index, pageByteCount: pageByteCount)
+    {
+      return place
+    }
+    return leaf.lowerBound(of: key, isLeaf: true, pageByteCount: pageByteCount)
+  }
+
+  /// Hands over what a leaf says of a key.
+  @inline(__always)
+  func show(_ leaf: Node, _ index: Int, _ see: (UnsafeRawBufferPointer, Bool) -> Void) {
+    let cell = leaf.cell(index, isLeaf: true)
+    see(cell.payload, cell.isLarge)
   }
 
   /// Throws when the pages hold more entries than the tree counts: nothing may go below zero.

@@ -28,7 +28,9 @@ extension Tree {
   ///
   /// - Returns: nil when something moved meanwhile and the mutation must start again.
   @inline(never)
-  func mutateSlowly(_ mutation: Mutation) throws(PagerError) -> Outcome? {
+  func mutateSlowly(
+    _ mutation: Mutation, _ see: (UnsafeRawBufferPointer, Bool) -> Void
+  ) throws(PagerError) -> Outcome? {
     guard try holdPath(to: mutation.key) else { return nil }
     var work = startRestructuring()
     let leafPage = path[pathCount - 1].page
@@ -41,6 +43,7 @@ extension Tree {
     }
     var replacedValue: UnsafeRawBufferPointer?
     if isFound {
+      show(leaf, index, see)
       let cell = leaf.cell(index, isLeaf: true)
       if cell.isLarge { replacedValue = cell.payload }
     }

@@ -33,10 +33,11 @@ extension Tree {
         pool.unlockUnchanged(visit.page.id)
         continue
       }
-      for page in [visit.page, second.page] where !node(page.id).isPage(page, level: 0) {
+      let isFirstRight = node(visit.page.id).isPage(visit.page, level: 0)
+      guard isFirstRight, node(second.page.id).isPage(second.page, level: 0) else {
         pool.unlockUnchanged(visit.page.id)
         pool.unlockUnchanged(second.page.id)
-        throw Node.mismatch(page)
+        throw Node.mismatch(isFirstRight ? second.page : visit.page)
       }
       return (held(visit.page, key), other.held(second.page, otherKey))
     }
@@ -44,8 +45,7 @@ extension Tree {
   }
 
   private func held(_ page: PageReference, _ key: UnsafeRawBufferPointer) -> HeldLeaf {
-    let (index, isFound) = node(page.id).lowerBound(
-      of: key, isLeaf: true, pageByteCount: pageByteCount)
+    let (index, isFound) = place(of: key, in: node(page.id), page.id)
     return HeldLeaf(page: page, index: index, isFound: isFound)
   }
 
@@ -105,6 +105,7 @@ extension Tree {
     pool.unlockExclusive(leaf.page.id)
     pool.unlockExclusive(otherLeaf.page.id)
     writer.pointee.lastInsert = (leaf.page.id, leaf.index)
+    other.writer.pointee.lastInsert = (otherLeaf.page.id, otherLeaf.index)
     return true
   }
 }

@@ -38,6 +38,7 @@ extension Log {
       var failure: PagerError?
       do throws(PagerError) {
         if isMapped {
+          noteWritten(upTo: target)
           try storage.synchronize()
         } else {
           try writeOut(upTo: target, withValues: hasValues)
@@ -74,6 +75,18 @@ extension Log {
   /// record durable then is one of the file, which takes them along.
   package func noteUnsyncedValues() {
     hasUnsyncedValues.store(true, ordering: .releasing)
+  }
+
+  /// Tells the storage which part of the mapped segment that is appended to will not be written again.
+  private func noteWritten(upTo target: LogSequenceNumber) {
+    segmentLock.withLock {
+      guard let item = live.last, let memory = item.memory else { return }
+      let segment = item.segment
+      let low = max(durableLSN, segment.firstLSN)
+      guard low < target else { return }
+      let start = segment.offset(of: low)
+      storage.noteWritten(memory + start, byteCount: segment.offset(of: target) - start)
+    }
   }
 
   /// Writes the buffered bytes up to `target` through the synchronous descriptor, or together with

@@ -17,9 +17,12 @@ package final class KeptExtents: Sendable {
   private let allocator: PageAllocator
   private let state = Locked(State())
 
-  /// Held while runs go from here to the allocator, or the other way, without the writer mutex: so checks
-  /// see them in one place.
+  /// Held while runs go from here to the allocator without the writer mutex: so checks see them in one place.
   private let moving = ConditionLock()
+  /// The same for what is written ahead.
+  ///
+  /// Taking a run may have to wait until the file has grown, for which readers that end must not wait.
+  private let staging = ConditionLock()
 
   init(allocator: PageAllocator) { self.allocator = allocator }
 
@@ -79,7 +82,7 @@ package final class KeptExtents: Sendable {
   package func stage(
     piecesOf pageCount: Int, _ allocate: () throws(PagerError) -> Extent
   ) throws(PagerError) -> Extent {
-    try moving.withLock { () throws(PagerError) in
+    try staging.withLock { () throws(PagerError) in
       let run = try allocate()
       state.withLock { state in
         for offset in stride(from: 0, to: run.pageCount, by: pageCount) {
@@ -91,14 +94,36 @@ package final class KeptExtents: Sendable {
     }
   }
 
-  /// Forgets such a piece, which is part of a tree from now on; in a transaction.
+  /// Takes a run for what is written ahead, and notes it as one piece.
+  package func stage(pageCount: Int) throws(PagerError) -> Extent {
+    try stage(piecesOf: pageCount) { () throws(PagerError) in
+      try allocator.allocateExtent(pageCount: pageCount)
+    }
+  }
+
+  /// Gives back the pages of a piece but for the first ones.
+  package func shortenStaged(_ extent: Extent, to pageCount: Int) {
+    guard pageCount > 0 else { return freeStaged(extent) }
+    staging.withLock {
+      state.withLock {
+        $0.staged[extent.first] = Extent(first: extent.first, pageCount: pageCount)
+      }
+      // What was taken a moment ago can't fail to be given back.
+      try? allocator.free(
+        Extent(
+          first: PageID(extent.first.rawValue + UInt64(pageCount)),
+          pageCount: extent.pageCount - pageCount))
+    }
+  }
+
+  /// Forgets such a piece, which is part of a tree from now on; the writer mutex is held.
   package func endStaging(_ extent: Extent) {
     _ = state.withLock { $0.staged.removeValue(forKey: extent.first) }
   }
 
   /// Gives such a piece back.
   package func freeStaged(_ extent: Extent) {
-    moving.withLock {
+    staging.withLock {
       endStaging(extent)
       // What was taken a moment ago can't fail to be given back.
       try? allocator.free(extent)
@@ -158,11 +183,13 @@ package final class KeptExtents: Sendable {
   /// Lends what is reserved or written ahead, and what waits for mappings, while none comes or goes: for
   /// checks.
   func withAll<R>(_ body: (_ reserved: [Extent], _ deferred: [Extent]) -> R) -> R {
-    moving.withLock {
-      let (reserved, deferred) = state.withLock { state in
-        (Array(state.reservations.values) + state.staged.values, Array(state.deferred.values))
+    staging.withLock {
+      moving.withLock {
+        let (reserved, deferred) = state.withLock { state in
+          (Array(state.reservations.values) + state.staged.values, Array(state.deferred.values))
+        }
+        return body(reserved, deferred)
       }
-      return body(reserved, deferred)
     }
   }
 

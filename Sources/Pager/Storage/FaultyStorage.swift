@@ -293,6 +293,10 @@ package final class FaultyStorage: Storage {
     self.base.prefault(base, byteCount: byteCount)
   }
 
+  package func noteWritten(_ base: UnsafeMutableRawPointer, byteCount: Int) {
+    self.base.noteWritten(base, byteCount: byteCount)
+  }
+
   package func close() {
     _ = begin(Call(.close))
     base.close()

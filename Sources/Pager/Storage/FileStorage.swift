@@ -37,6 +37,9 @@ package final class FileStorage: Storage {
   /// The writable mappings, where syncing the file leaves them out.
   private let writableMappings = Locked<[UInt: Int]>([:])
 
+  /// What the next sync is to find unmapped.
+  private let written = WrittenMemory()
+
   /// How many calls use the descriptors, and whether the storage is closed.
   private let uses = Atomic<Int>(0)
   private static let closedBit = 1 << 62
@@ -311,6 +314,7 @@ package final class FileStorage: Storage {
           }
         }
       }
+      written.giveBack()
       try SystemCalls.synchronize(file)
     }
   }
@@ -391,11 +395,16 @@ package final class FileStorage: Storage {
     if SystemCalls.mappingsNeedOwnSynchronization {
       writableMappings.withLock { $0[UInt(bitPattern: base)] = nil }
     }
+    written.forget(base, byteCount: byteCount)
     SystemCalls.unmap(base, byteCount: byteCount)
   }
 
   package func prefault(_ base: UnsafeMutableRawPointer, byteCount: Int) {
     SystemCalls.advise(base, byteCount: byteCount, .populateForWriting)
+  }
+
+  package func noteWritten(_ base: UnsafeMutableRawPointer, byteCount: Int) {
+    written.note(base, byteCount: byteCount)
   }
 
   private func checkWritable(_ offset: Int, _ byteCount: Int) throws(PagerError) {

@@ -79,6 +79,10 @@ package protocol Storage: AnyObject, Sendable {
   /// Makes the mapped pages present and writable, off the writer's path; only a hint.
   func prefault(_ base: UnsafeMutableRawPointer, byteCount: Int)
 
+  /// Says that mapped memory was written, and will not be written again soon; only a hint, which makes
+  /// the next sync cheaper.
+  func noteWritten(_ base: UnsafeMutableRawPointer, byteCount: Int)
+
   /// Gives back descriptors and locks; again is harmless.
   ///
   /// Calls under way in other threads finish first, and the last one of them does the closing.
@@ -91,6 +95,8 @@ extension Storage {
   package func map(
     byteRange: Range<Int>, over address: UnsafeMutableRawPointer
   ) throws(PagerError) -> Bool { false }
+
+  package func noteWritten(_ base: UnsafeMutableRawPointer, byteCount: Int) {}
 }
 
 extension PagerError {

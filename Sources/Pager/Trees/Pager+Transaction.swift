@@ -81,8 +81,8 @@ extension Pager {
     return log == nil ? nil : transaction.pointee.log.room(entryByteCount)
   }
 
-  /// Notes that the transaction wrote value bytes: beyond `unsyncedLimit` they are synced before the
-  /// log names them.
+  /// Notes that the transaction wrote value bytes: beyond `unsyncedLimit` and a margin they are synced
+  /// before the log names them.
   package func noteUnsyncedValues(_ byteCount: Int) {
     transaction.pointee.unsyncedByteCount += byteCount
   }
@@ -90,6 +90,10 @@ extension Pager {
   /// How many value bytes a record may name that are not on the medium (rule B5): a restart must read
   /// them all to know whether they are whole.
   package static var unsyncedLimit: Int { 1 << 20 }
+
+  /// What a transaction may write besides: so that an entry or an append of as many bytes, with what goes with
+  /// it, is not synced by itself.
+  private static var unsyncedMargin: Int { 64 << 10 }
 
   /// Notes that a tree is gone once the transaction is committed.
   package func noteDropped(_ tree: TreeDescriptor) {
@@ -110,7 +114,7 @@ extension Pager {
     try failureCell.check()
     let isLogged = log != nil && !transaction.pointee.log.isTooLong
     if let log {
-      if transaction.pointee.unsyncedByteCount > Self.unsyncedLimit {
+      if transaction.pointee.unsyncedByteCount > Self.unsyncedLimit + Self.unsyncedMargin {
         try poisoning { () throws(PagerError) in try storage.synchronize() }
       } else if transaction.pointee.unsyncedByteCount > 0 {
         // Not before all bytes are written: a sync of somebody else's may take the note along.

@@ -66,6 +66,8 @@ package enum SystemCalls {
       package static let populateForWriting = Advice(number: 23)
       /// Punch a hole into the mapped file.
       package static let punchHole = Advice(number: 9)
+      /// Take shared pages of a file out of the page tables; they stay in the system's memory.
+      package static let takeFromTables = Advice(number: 4)
     #else
       /// Don't use huge pages; there is no such advice here.
       package static let noHugePages = Advice(number: nil)
@@ -73,6 +75,8 @@ package enum SystemCalls {
       package static let populateForWriting = Advice(number: nil)
       /// Punch a hole into the mapped file; there is no such advice here.
       package static let punchHole = Advice(number: nil)
+      /// Take shared pages of a file out of the page tables; there is no such advice here.
+      package static let takeFromTables = Advice(number: nil)
     #endif
   }
 

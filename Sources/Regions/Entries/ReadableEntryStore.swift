@@ -27,16 +27,12 @@ extension ReadableEntryStore where Self: ~Copyable & ~Escapable {
   /// - Throws: `.corrupted`, `.inputOutput`, `.closed`, and through a snapshot `.snapshotExpired`.
   /// - Complexity: O(log n) page visits, without a copy and without waiting for writers; `.copying`:
   ///   and O(bytes), whole chunks of 64 KiB are read.
+  @inlinable
   public func read(
     _ key: borrowing some ByteString & ~Copyable & ~Escapable, _ reading: RegionReading = .mapped
   ) throws(DatabaseError) -> Entry? {
     let access = access
-    return try key.withBytes { (key) throws(DatabaseError) in
-      try access.withKey(key) { (key) throws(DatabaseError) in
-        try (reading == .mapped ? access.log.read(key) : access.log.readCopy(key))
-          .map { access.entry($0) }
-      }
-    }
+    return try key.withBytes { (key) throws(DatabaseError) in try access.read(key, reading) }
   }
 
   /// The newest entries of many keys.
@@ -46,6 +42,7 @@ extension ReadableEntryStore where Self: ~Copyable & ~Escapable {
   /// - Returns: an entry for each key, or nil, in the order of the keys.
   /// - Throws: as `read`.
   /// - Complexity: O(keys × log n).
+  @inlinable
   public func read(_ keys: some Sequence<some ByteString>) throws(DatabaseError) -> [Entry?] {
     var entries: [Entry?] = []
     for key in keys { entries.append(try read(key)) }
@@ -57,13 +54,12 @@ extension ReadableEntryStore where Self: ~Copyable & ~Escapable {
   /// - Parameter key: any bytes.
   /// - Throws: as `read`.
   /// - Complexity: O(log n) page visits.
+  @inlinable
   public func contains(
     _ key: borrowing some ByteString & ~Copyable & ~Escapable
   ) throws(DatabaseError) -> Bool {
     let access = access
-    return try key.withBytes { (key) throws(DatabaseError) in
-      try access.withKey(key) { (key) throws(DatabaseError) in try access.log.contains(key) }
-    }
+    return try key.withBytes { (key) throws(DatabaseError) in try access.contains(key) }
   }
 
   /// What is known of a key's newest entry besides its bytes, or nil when there is none.
@@ -71,6 +67,7 @@ extension ReadableEntryStore where Self: ~Copyable & ~Escapable {
   /// - Parameter key: any bytes.
   /// - Throws: as `read`.
   /// - Complexity: as `read`.
+  @inlinable
   public func metadata(
     of key: borrowing some ByteString & ~Copyable & ~Escapable
   ) throws(DatabaseError) -> EntryMetadata? {

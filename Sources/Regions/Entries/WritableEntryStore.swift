@@ -20,7 +20,7 @@ extension WritableEntryStore where Self: ~Copyable & ~Escapable {
   ///   `.poisoned`, `.outcomeUnknown`, `.corrupted`, `.closed`, `.nestedTransaction`. After an error
   ///   nothing has changed, but for `.outcomeUnknown`.
   /// - Complexity: O(bytes), and O(log n) page visits.
-  @discardableResult
+  @inlinable @discardableResult
   public func write(
     _ key: borrowing some ByteString & ~Copyable & ~Escapable,
     _ bytes: borrowing some ByteString & ~Copyable & ~Escapable,
@@ -29,11 +29,7 @@ extension WritableEntryStore where Self: ~Copyable & ~Escapable {
     let access = access
     return try key.withBytes { (key) throws(DatabaseError) in
       try bytes.withBytes { (bytes) throws(DatabaseError) in
-        try access.withKey(key) { (key) throws(DatabaseError) in
-          try converting { () throws(PagerError) in
-            try access.log.write(key, bytes, durability)
-          }
-        }
+        try access.write(key, bytes, durability)
       }
     }
   }
@@ -50,18 +46,14 @@ extension WritableEntryStore where Self: ~Copyable & ~Escapable {
   ///   - durability: as for one entry.
   /// - Throws: as for one entry.
   /// - Complexity: as for one entry, each; the commit is shared by all.
+  @inlinable
   public func write<Key: ByteString, Bytes: ByteString>(
     _ entries: some Sequence<(key: Key, bytes: Bytes)>, durability: Database.Durability? = nil
   ) throws(DatabaseError) {
-    let access = access
-    try access.log.changeAtOnce(durability) { (batch) throws(DatabaseError) in
+    try access.changeAtOnce(durability) { (changes) throws(DatabaseError) in
       for (key, bytes) in entries {
         try key.withBytes { (key) throws(DatabaseError) in
-          try bytes.withBytes { (bytes) throws(DatabaseError) in
-            try access.withKey(key) { (key) throws(DatabaseError) in
-              try batch.put(key, bytes)
-            }
-          }
+          try bytes.withBytes { (bytes) throws(DatabaseError) in try changes.write(key, bytes) }
         }
       }
     }
@@ -75,17 +67,13 @@ extension WritableEntryStore where Self: ~Copyable & ~Escapable {
   /// - Returns: whether the key was there.
   /// - Throws: as `write`.
   /// - Complexity: O(log n) page visits.
-  @discardableResult
+  @inlinable @discardableResult
   public func remove(
     _ key: borrowing some ByteString & ~Copyable & ~Escapable,
     durability: Database.Durability? = nil
   ) throws(DatabaseError) -> Bool {
     let access = access
-    return try key.withBytes { (key) throws(DatabaseError) in
-      try access.withKey(key) { (key) throws(DatabaseError) in
-        try converting { () throws(PagerError) in try access.log.remove(key, durability) }
-      }
-    }
+    return try key.withBytes { (key) throws(DatabaseError) in try access.remove(key, durability) }
   }
 
   /// Removes many keys, all or none.
@@ -96,21 +84,20 @@ extension WritableEntryStore where Self: ~Copyable & ~Escapable {
   /// - Returns: how many were there.
   /// - Throws: as `write`.
   /// - Complexity: O(keys × log n).
-  @discardableResult
+  @inlinable @discardableResult
   public func remove(
     _ keys: some Sequence<some ByteString>, durability: Database.Durability? = nil
   ) throws(DatabaseError) -> Int {
-    let access = access
-    return try access.log.changeAtOnce(durability) { (batch) throws(DatabaseError) in
-      var count = 0
+    var count = 0
+    try access.changeAtOnce(durability) { (changes) throws(DatabaseError) in
       for key in keys {
         let wasThere = try key.withBytes { (key) throws(DatabaseError) in
-          try access.withKey(key) { (key) throws(DatabaseError) in try batch.remove(key) }
+          try changes.remove(key)
         }
         if wasThere { count += 1 }
       }
-      return count
     }
+    return count
   }
 
   /// Removes all keys of the store, or of the namespace with those in it, all or none.

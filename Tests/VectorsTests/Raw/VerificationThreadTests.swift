@@ -32,6 +32,23 @@ import Vectors
         try require(reader.count == bytes.count, "the reader shows \(reader.count) bytes")
       }
     }
+    // Large values, whole and in pieces: their pages are written before the tree refers to them.
+    threads.start {
+      var size = 2_000
+      while !threads.mustEnd {
+        try database.insert("whole", [UInt8](repeating: 4, count: size))
+        try database.insert("pieces") { writer in
+          for _ in 0..<6 { try writer.write([UInt8](repeating: 5, count: 8 * size)) }
+        }
+        do {
+          try database.insert("never") { writer in
+            for _ in 0..<6 { try writer.write([UInt8](repeating: 6, count: 8 * size)) }
+            throw TestFailure("as planned")
+          }
+        } catch is TestFailure {}
+        size = size * 3 % 100_000 + 2_000
+      }
+    }
     let result = Result {
       for round in 0..<(isUnderThreadSanitizer ? 20 : 150) * lengthFactor {
         try requireSound(database, "round \(round)")
