@@ -44,10 +44,12 @@ import Testing
     #expect(reader.bytes.withUnsafeBytes { Array($0) } == contents["region 1"])
     #expect(database.count == 500)
     try check(database, contents)
-    // The next one is another one, and finds little to do.
+    // The next one is another one. It may find more than the first one left: keys came behind its end.
     let again = try database.compactInBackground()
     #expect(again !== compaction)
-    #expect(try again.wait().byteCount <= report.byteCount)
+    let whole = try again.wait()
+    #expect(whole.byteCount < report.byteCountBefore)
+    #expect(try database.compactInBackground().wait().byteCount <= whole.byteCount)
     try database.close()
   }
 

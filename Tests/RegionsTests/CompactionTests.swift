@@ -59,6 +59,31 @@ import Testing
     try again.close()
   }
 
+  /// A compaction never makes the file longer, and one that finds nothing to do leaves all as it is: also
+  /// the log, which is as long as many values and fits into the room that it left before.
+  @Test(arguments: 0..<8)
+  func oneAfterTheOther(seed: UInt64) throws {
+    let folder = try TemporaryFolder()
+    let database = try Database.open(folder.file())
+    var random = SeededRandom(seed: seed)
+    let count = 60
+    for index in 0..<count {
+      try database.region("region \(index)").append(random.bytes(random.below(200_000)))
+    }
+    for index in 0..<count where random.below(2) == 0 {
+      try database.removeRegion("region \(index)")
+    }
+    for number in 0..<random.below(1000) { try database.insert("key \(number)", "value") }
+    var byteCounts = try (0..<6).map { _ in try database.compact().byteCount }
+    for (before, after) in zip(byteCounts, byteCounts.dropFirst()) {
+      #expect(after <= before, "\(byteCounts)")
+    }
+    byteCounts = byteCounts.suffix(2)
+    #expect(byteCounts[0] == byteCounts[1], "\(byteCounts)")
+    try requireSound(database, "compacted")
+    try database.close()
+  }
+
   /// A value for which there is no room further in front keeps no others from moving.
   @Test func aLongValueWithoutRoom() throws {
     let database = try openDatabase(

@@ -30,14 +30,18 @@ extension Pager {
     try writeCheckpoint(endingLog: nil, truncatingTo: nil)
   }
 
-  /// Goes on in a new log segment, which takes the first place that is free; the next checkpoint frees
-  /// the one before.
+  /// Goes on in a new log segment, if it finds a place further in front or is shorter; the next
+  /// checkpoint frees the one before.
   ///
   /// Writer mutex held.
   package func moveLog() throws(PagerError) {
     guard let log, log.isStarted else { return }
     log.dropPrepared(startsSmall: true)
-    try reserveLogSlowly(body: 256)
+    if try log.nextMovesForwards() {
+      try reserveLogSlowly(body: 256)
+    } else {
+      log.dropPrepared(startsSmall: true)
+    }
   }
 
   /// Gives back the pages that are kept for log segments to come.

@@ -106,6 +106,15 @@ extension Log {
     return segment
   }
 
+  /// Whether the next segment, prepared if it is not, lies in front of the one in use or is shorter.
+  ///
+  /// Writer mutex held.
+  func nextMovesForwards() throws(PagerError) -> Bool {
+    let next = try takeNext(atLeast: 0).segment
+    guard let last = segmentLock.withLock({ live.last?.segment }) else { return true }
+    return next.extent.first < last.extent.first || next.byteCount < last.byteCount
+  }
+
   /// Prepares the next segment ahead of need.
   ///
   /// Called by the keeper thread.
