@@ -95,6 +95,7 @@ func measureLargeEntries(_ path: String) throws {
   func note(_ name: String, _ time: Double) { times[name, default: []].append(time) }
   for _ in 0..<3 {
     let file = PlainFile(plainPath, byteCount: 1 << 30)
+    takeMemory(path + ".memory", byteCount: 5 << 28)
     note(
       "plain",
       seconds {
@@ -103,12 +104,14 @@ func measureLargeEntries(_ path: String) throws {
       })
     let database = try create(path, .flush)
     let store = try EntryStore(database, "large")
+    takeMemory(path + ".memory", byteCount: 5 << 28)
     note(
       "entries",
       try seconds {
         for number in 0..<1024 { try store.write(bytes(of: number), payload) }
         try database.waitUntilDurable()
       })
+    takeMemory(path + ".memory", byteCount: 5 << 28)
     note(
       "stream",
       try seconds {
