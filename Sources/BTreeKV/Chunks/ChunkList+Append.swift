@@ -50,7 +50,7 @@ extension ChunkList {
     var rest = bytes
     while !rest.isEmpty {
       if writer.pointee.tail.byteCount == Chunk.fullByteCount {
-        if let memory = writer.pointee.memory {
+        if writer.pointee.isShort, let memory = writer.pointee.memory {
           pager.storage.noteWritten(memory, byteCount: Chunk.fullByteCount)
         }
         writer.pointee.tail = Chunk(index: writer.pointee.tail.index + 1, byteCount: 0)
@@ -171,7 +171,7 @@ extension ChunkList {
   private func put(
     _ bytes: UnsafeRawBufferPointer, at offset: Int, in extent: Extent
   ) throws(PagerError) {
-    if bytes.count <= Self.mappedLimit, let memory = writer.pointee.memory,
+    if bytes.count <= Self.mappedLimit, writer.pointee.isShort, let memory = writer.pointee.memory,
       let from = bytes.baseAddress
     {
       (memory + offset).copyMemory(from: from, byteCount: bytes.count)
@@ -209,7 +209,8 @@ extension ChunkList {
       }
       writer.pointee.tail.birth = pager.publishLatch.withLock { pager.published.pointee.epoch }
       writer.pointee.memory = try pager.writableMemory(of: extent)
-      if count <= Self.mappedLimit, let memory = writer.pointee.memory {
+      writer.pointee.isShort = whole <= Self.mappedLimit
+      if writer.pointee.isShort, let memory = writer.pointee.memory {
         pager.storage.prefault(memory, byteCount: extent.pageCount * pageByteCount)
       }
       return extent

@@ -21,6 +21,10 @@ package final class ChunkList: @unchecked Sendable {
     var sum = Checksum64Stream(seed: 0)
     /// The tail's pages, mapped for writing.
     var memory: UnsafeMutableRawPointer?
+    /// Whether the tail was begun by an append of few bytes, so that more of these will come, which are
+    /// cheapest to write through the mapping. Behind long ones that would be dearer: each page that was
+    /// written so costs a fault now and an interrupt of the other processors with the next sync.
+    var isShort = true
   }
 
   /// The number of the list; never used again.
@@ -68,6 +72,7 @@ package final class ChunkList: @unchecked Sendable {
     writer.pointee.tail = Chunk(index: 0, byteCount: 0)
     writer.pointee.sum = Checksum64Stream(seed: 0)
     writer.pointee.memory = nil
+    writer.pointee.isShort = true
     if let last = try tree.lastChunk(of: id, root: root) {
       writer.pointee.tail = last
       try withBytes(of: last.index, root: root) { writer.pointee.sum.update($0) }
