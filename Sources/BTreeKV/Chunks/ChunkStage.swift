@@ -19,6 +19,8 @@ package final class ChunkStage {
   private var extents: [Extent] = []
   /// The pages of the last run that hold nothing yet.
   private var freePageCount = 0
+  /// Where in the file the last bytes were written that the system was not told to sync yet.
+  private var written = 0..<0
   /// The chunks that a transaction has made the list's.
   private var adopted = 0..<0
 
@@ -27,6 +29,9 @@ package final class ChunkStage {
   /// One in debug builds, so that tests write many.
   private static let bufferByteCount =
     (_isDebugAssertConfiguration() ? 1 : 4) * Chunk.fullByteCount
+
+  /// So many bytes at once are to go to the medium while more are written.
+  private static var synchronizedByteCount: Int { 8 << 20 }
 
   /// - Parameter leadByteCount: less than a chunk.
   init(_ list: ChunkList, leadByteCount: Int = 0) {
@@ -141,6 +146,7 @@ package final class ChunkStage {
       try list.tree.write(
         UnsafeRawBufferPointer(rebasing: rest[..<count]), at: 0,
         [Extent(first: PageID(first), pageCount: freePageCount)])
+      noteWritten(Int(first) * list.pageByteCount, byteCount: count)
       for offset in stride(from: 0, to: count, by: Chunk.fullByteCount) {
         let bytes = UnsafeRawBufferPointer(
           rebasing: rest[offset..<min(count, offset + Chunk.fullByteCount)])
@@ -153,6 +159,15 @@ package final class ChunkStage {
       }
       rest = UnsafeRawBufferPointer(rebasing: rest[count...])
     }
+  }
+
+  /// Lets the system put the bytes on the medium while more come, so that `finish` has less to wait for.
+  private func noteWritten(_ start: Int, byteCount: Int) {
+    if start != written.upperBound { written = start..<start }
+    written = written.lowerBound..<start + byteCount
+    guard written.count >= Self.synchronizedByteCount else { return }
+    list.pager.storage.beginSynchronizing(byteRange: written)
+    written = written.upperBound..<written.upperBound
   }
 
   /// Takes more pages: behind the last ones if they are free, and ever more at once.

@@ -297,6 +297,10 @@ package final class FaultyStorage: Storage {
     self.base.noteWritten(base, byteCount: byteCount)
   }
 
+  package func beginSynchronizing(byteRange: Range<Int>) {
+    base.beginSynchronizing(byteRange: byteRange)
+  }
+
   package func close() {
     _ = begin(Call(.close))
     base.close()

@@ -319,6 +319,12 @@ package final class FileStorage: Storage {
     }
   }
 
+  package func beginSynchronizing(byteRange: Range<Int>) {
+    try? withDescriptor(whileTrying: "to sync the file", at: byteRange.lowerBound) { file in
+      SystemCalls.beginSynchronizing(file, byteRange: byteRange)
+    }
+  }
+
   package func synchronizeDirectory() throws(PagerError) {
     let directory = resolvedPath.lastIndex(of: "/").map { String(resolvedPath[...$0]) } ?? "."
     try withDescriptor(whileTrying: "to sync the file's directory") {

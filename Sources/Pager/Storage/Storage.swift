@@ -83,6 +83,10 @@ package protocol Storage: AnyObject, Sendable {
   /// the next sync cheaper.
   func noteWritten(_ base: UnsafeMutableRawPointer, byteCount: Int)
 
+  /// Begins to put what was written on the medium, without waiting; only a hint, which makes the sync that
+  /// comes later shorter. That one reports what fails.
+  func beginSynchronizing(byteRange: Range<Int>)
+
   /// Gives back descriptors and locks; again is harmless.
   ///
   /// Calls under way in other threads finish first, and the last one of them does the closing.
@@ -97,6 +101,8 @@ extension Storage {
   ) throws(PagerError) -> Bool { false }
 
   package func noteWritten(_ base: UnsafeMutableRawPointer, byteCount: Int) {}
+
+  package func beginSynchronizing(byteRange: Range<Int>) {}
 }
 
 extension PagerError {

@@ -165,6 +165,23 @@ package enum SystemCalls {
     #endif
   }
 
+  /// Begins to put a part of a file on the medium, without waiting for it; only a hint.
+  ///
+  /// It takes no error that a later sync has to report: that would be one of waiting.
+  static func beginSynchronizing(_ descriptor: Int32, byteRange: Range<Int>) {
+    #if !canImport(Darwin)
+      // SYNC_FILE_RANGE_WRITE
+      _ = syncFileRange?(descriptor, off_t(byteRange.lowerBound), off_t(byteRange.count), 0x02)
+    #endif
+  }
+
+  #if !canImport(Darwin)
+    /// Linux's own call, which Swift's module of the C library leaves out; nil where it has none.
+    private static let syncFileRange = dlsym(nil, "sync_file_range").map {
+      unsafeBitCast($0, to: (@convention(c) (Int32, off_t, off_t, UInt32) -> Int32).self)
+    }
+  #endif
+
   /// Puts on the medium what was written through the mapping, where `synchronize` does not.
   static func synchronizeMapping(
     _ base: UnsafeMutableRawPointer, byteCount: Int
