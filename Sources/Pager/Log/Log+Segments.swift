@@ -202,6 +202,7 @@ extension Log {
     // What an earlier owner left here must not look like records: their salts differ, but a
     // scan for records behind damage is quick only over zeros.
     base.initializeMemory(as: UInt8.self, repeating: 0, count: segment.byteCount)
+    storage.noteWritten(base, byteCount: segment.byteCount)
     return base
   }
 
