@@ -62,7 +62,7 @@ extension ChunkList {
         continue
       }
       let count = min(rest.count, Chunk.fullByteCount - writer.pointee.tail.byteCount)
-      let extent = try roomInTail(for: count, whole: rest.count)
+      let extent = try roomInTail(for: count, rest: rest.count, whole: bytes.count)
       do throws(PagerError) {
         try extendTail(UnsafeRawBufferPointer(rebasing: rest[..<count]), in: extent)
       } catch {
@@ -184,21 +184,23 @@ extension ChunkList {
 
   /// The pages for the tail with `count` more bytes: its own, or new ones into which it is copied.
   ///
-  /// - Parameter whole: how many bytes are to be appended altogether.
-  private func roomInTail(for count: Int, whole: Int) throws(PagerError) -> Extent {
+  /// - Parameters:
+  ///   - rest: how many bytes are to be appended from here on.
+  ///   - whole: how many are appended altogether.
+  private func roomInTail(for count: Int, rest: Int, whole: Int) throws(PagerError) -> Extent {
     let tail = writer.pointee.tail
     let needed = tail.byteCount + count
     if let extent = tail.extent, needed <= extent.pageCount * pageByteCount { return extent }
     let full = Chunk.fullPageCount(pageByteCount)
     let extent: Extent
-    if tail.index == 0, whole + tail.byteCount < Chunk.fullByteCount,
+    if tail.index == 0, rest + tail.byteCount < Chunk.fullByteCount,
       pager.kept.reservation(of: self) == nil
     {
       var pageCount = 1
       while pageCount * pageByteCount < needed { pageCount *= 2 }
       extent = try pager.allocator.allocateExtent(pageCount: min(pageCount, full))
     } else {
-      extent = try takeChunk(forBytes: whole)
+      extent = try takeChunk(forBytes: rest)
     }
     do throws(PagerError) {
       if tail.byteCount > 0 {
