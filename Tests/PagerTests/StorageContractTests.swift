@@ -121,6 +121,7 @@ import Testing
     #expect(readable.load(fromByteOffset: 3, as: UInt8.self) == 0x55)
     #expect(readable.load(fromByteOffset: 4, as: UInt8.self) == 0x66)
     storage.noteWritten(writable, byteCount: 2 * page)
+    storage.beginSynchronizing(byteRange: page..<3 * page)
     try storage.synchronize()
     writable.storeBytes(of: 0x77, toByteOffset: 5, as: UInt8.self)
     #expect(try storage.bytes(page + 3..<page + 6) == [0x55, 0x66, 0x77])

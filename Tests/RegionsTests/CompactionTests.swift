@@ -59,6 +59,33 @@ import Testing
     try again.close()
   }
 
+  /// What is free in front of a long value stays in the file's length, but not on the medium, once the
+  /// file is closed.
+  @Test func closingGivesBackWhatIsFree() throws {
+    let folder = try TemporaryFolder()
+    let path = folder.file()
+    var random = SeededRandom(seed: 5)
+    let kept = random.bytes(8 << 20)
+    let database = try Database.open(path)
+    try database.insert("gone", [UInt8](repeating: 1, count: 4 << 20))
+    try database.insert("kept", kept)
+    try database.remove("gone")
+    try database.checkpoint()
+    try database.checkpoint()
+    // So little that a file in use keeps it.
+    #expect(try length(path).allocated > 12 << 20)
+    try database.close()
+    let closed = try length(path)
+    #expect(closed.byteCount > 12 << 20 && closed.allocated < 9 << 20, "\(closed)")
+    let again = try Database.open(path)
+    try requireSound(again, "opened again")
+    #expect(try again.lookup("kept") == kept)
+    try again.insert("gone", [UInt8](repeating: 2, count: 4 << 20))
+    try requireSound(again, "written again")
+    #expect(try length(path).byteCount < closed.byteCount + (2 << 20))
+    try again.close()
+  }
+
   /// A compaction never makes the file longer, and one that finds nothing to do leaves all as it is: also
   /// the log, which is as long as many values and fits into the room that it left before.
   @Test(arguments: 0..<8)

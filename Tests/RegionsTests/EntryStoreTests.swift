@@ -259,68 +259,6 @@ import Testing
     try again.close()
   }
 
-  // MARK: Streams
-
-  @Test func streamsOfAllKinds() async throws {
-    let folder = try TemporaryFolder()
-    let database = try open(folder)
-    let store = try EntryStore(database, "store")
-    var random = SeededRandom(seed: 5)
-    for byteCount in [0, 1, 70_000, 262_144, 262_145, 3_000_000] {
-      let bytes = random.bytes(byteCount)
-      let pieces = stride(from: 0, to: byteCount, by: 10_007).map {
-        Array(bytes[$0..<min(byteCount, $0 + 10_007)])
-      }
-      try store.write("sequence", from: pieces)
-      try await store.write(
-        Array("asynchronous".utf8),
-        from: AsyncStream { continuation in
-          for piece in pieces { continuation.yield(piece) }
-          continuation.finish()
-        })
-      let file = folder.file("source")
-      try Data(bytes).write(to: URL(fileURLWithPath: file))
-      let handle = try #require(FileHandle(forReadingAtPath: file))
-      try store.write("descriptor", fileDescriptor: handle.fileDescriptor)
-      try handle.close()
-      try database.write { transaction in
-        let store = try transaction.entryStore("store")
-        try store.write("transaction", from: pieces)
-        try require(try store.read("transaction")?.array == bytes, "in the transaction")
-      }
-      for key in ["sequence", "asynchronous", "descriptor", "transaction"] {
-        let entry = try #require(try store.read(key))
-        #expect(entry.array == bytes)
-        try entry.verify()
-        var stream = EntryStream(entry)
-        var copy: [UInt8] = []
-        while let piece = stream.next(60_000) { copy += piece }
-        #expect(copy == bytes)
-      }
-    }
-    #expect(try store.count == 4)
-    try requireSound(database, "the file")
-    try store.compact()
-    try store.verify()
-    try requireSound(database, "the compacted file")
-    try database.close()
-  }
-
-  /// Others write while a source is slow, from the source itself even.
-  @Test func aSlowSourceHoldsUpNobody() throws {
-    let database = try openDatabase(in: try MemoryStorage())
-    let store = try EntryStore(database, "store")
-    try store.write("stream") { writer in
-      for number in 0..<100 {
-        try writer.write([UInt8](repeating: UInt8(number), count: 10_000))
-        try store.write("other \(number)", [UInt8(number)])
-      }
-    }
-    #expect(try store.count == 101)
-    #expect(try store.read("stream")?.count == 1_000_000)
-    #expect(try store.lastEntry?.key == Array("stream".utf8))
-  }
-
   // MARK: Names and namespaces
 
   @Test func namespacesAreApart() throws {

@@ -30,6 +30,8 @@ package final class FaultyStorage: Storage {
     case unmap
     /// Prefaults a mapping; recorded, but cannot fail.
     case prefault
+    /// Begins a sync; recorded, but cannot fail.
+    case beginSynchronizing
     /// Closes; recorded, but cannot fail.
     case close
 
@@ -298,6 +300,8 @@ package final class FaultyStorage: Storage {
   }
 
   package func beginSynchronizing(byteRange: Range<Int>) {
+    _ = begin(
+      Call(.beginSynchronizing, offset: byteRange.lowerBound, byteCount: byteRange.count))
     base.beginSynchronizing(byteRange: byteRange)
   }
 

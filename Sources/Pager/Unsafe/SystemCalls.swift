@@ -154,53 +154,6 @@ package enum SystemCalls {
     _ = close(descriptor)
   }
 
-  /// Puts on the medium what was written to the file.
-  static func synchronize(_ descriptor: Int32) throws(SystemError) {
-    #if canImport(Darwin)
-      // `fsync` there leaves data in the device's volatile cache.
-      if fcntl(descriptor, F_FULLFSYNC) != -1 { return }
-      _ = try retrying { Int(fsync(descriptor)) }
-    #else
-      _ = try retrying { Int(fdatasync(descriptor)) }
-    #endif
-  }
-
-  /// Begins to put a part of a file on the medium, without waiting for it; only a hint.
-  ///
-  /// It takes no error that a later sync has to report: that would be one of waiting.
-  static func beginSynchronizing(_ descriptor: Int32, byteRange: Range<Int>) {
-    #if !canImport(Darwin)
-      // SYNC_FILE_RANGE_WRITE
-      _ = syncFileRange?(descriptor, off_t(byteRange.lowerBound), off_t(byteRange.count), 0x02)
-    #endif
-  }
-
-  #if !canImport(Darwin)
-    /// Linux's own call, which Swift's module of the C library leaves out; nil where it has none.
-    private static let syncFileRange = dlsym(nil, "sync_file_range").map {
-      unsafeBitCast($0, to: (@convention(c) (Int32, off_t, off_t, UInt32) -> Int32).self)
-    }
-  #endif
-
-  /// Puts on the medium what was written through the mapping, where `synchronize` does not.
-  static func synchronizeMapping(
-    _ base: UnsafeMutableRawPointer, byteCount: Int
-  ) throws(SystemError) {
-    _ = try retrying { Int(msync(base, byteCount, MS_SYNC)) }
-  }
-
-  /// Puts a directory's names on the medium.
-  static func synchronizeDirectory(_ path: String) throws(SystemError) {
-    let descriptor = try openFile(path, writable: false)
-    defer { closeFile(descriptor) }
-    do throws(SystemError) {
-      _ = try retrying { Int(fsync(descriptor)) }
-    } catch {
-      // Some network file systems have durable directories and no such call.
-      guard error.number == EINVAL || error.number == ENOTSUP else { throw error }
-    }
-  }
-
   /// Cuts or extends the file.
   static func truncate(_ descriptor: Int32, to byteCount: Int) throws(SystemError) {
     _ = try retrying { Int(ftruncate(descriptor, off_t(byteCount))) }
