@@ -99,11 +99,13 @@ private struct Compaction {
       let hasMovedPages = try movePages(from: limit)
       guard report.movedValueCount > before || hasMovedPages, !isGivenUp else { break }
     }
-    // Closing moves the log, too, and cuts the end off.
     if isGivenUp { return }
-    try engine.change(nil) { () throws(PagerError) in try pager.moveLog() }
-    for _ in 0..<2 { try pager.checkpoint() }
-    try engine.change(nil) { () throws(PagerError) in pager.dropSpareSegments() }
+    // A shorter segment may lie behind the one before, whose room it takes the next time.
+    for _ in 0..<3 {
+      let hasMoved = try engine.change(nil) { () throws(PagerError) in try pager.moveLog() }
+      for _ in 0..<2 { try pager.checkpoint() }
+      if !hasMoved { break }
+    }
     try pager.truncate()
     _ = try pager.punchHoles(minimumByteCount: 64 << 10)
     tell()

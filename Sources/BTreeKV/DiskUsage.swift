@@ -6,7 +6,7 @@ public struct DiskUsage: Equatable, Sendable {
   public var logicalByteCount = 0
   /// How much the file system has given it.
   ///
-  /// Less than its length where it has holes, such as after a copy.
+  /// Less than its length where it has holes, such as after a copy, or where much was free when it was closed.
   public var allocatedByteCount = 0
   /// How much of its length nobody uses.
   public var freeByteCount = 0

@@ -13,6 +13,14 @@ import Testing
     return (Int(status.st_size), Int(status.st_blocks) * 512)
   }
 
+  /// A file system need not know holes.
+  private func knowsHoles(_ folder: TemporaryFolder) throws -> Bool {
+    let probe = try FileStorage.open(path: folder.file("probe"), access: .mustNotExist)
+    defer { probe.close() }
+    try probe.allocate(byteRange: 0..<65536)
+    return try probe.punchHole(byteRange: 0..<65536)
+  }
+
   /// Every second of many regions goes: length and allocation follow what is left, while the file is
   /// open, with readers and a snapshot held.
   @Test func everySecondRegionGoes() throws {
@@ -67,7 +75,7 @@ import Testing
     var random = SeededRandom(seed: 5)
     let kept = random.bytes(8 << 20)
     let database = try Database.open(path)
-    try database.insert("gone", [UInt8](repeating: 1, count: 4 << 20))
+    try database.insert("gone", random.bytes(4 << 20))
     try database.insert("kept", kept)
     try database.remove("gone")
     try database.checkpoint()
@@ -76,7 +84,8 @@ import Testing
     #expect(try length(path).allocated > 12 << 20)
     try database.close()
     let closed = try length(path)
-    #expect(closed.byteCount > 12 << 20 && closed.allocated < 9 << 20, "\(closed)")
+    #expect(closed.byteCount > 12 << 20)
+    if try knowsHoles(folder) { #expect(closed.allocated < 9 << 20, "\(closed)") }
     let again = try Database.open(path)
     try requireSound(again, "opened again")
     #expect(try again.lookup("kept") == kept)
@@ -91,7 +100,14 @@ import Testing
   @Test(arguments: 0..<8)
   func oneAfterTheOther(seed: UInt64) throws {
     let folder = try TemporaryFolder()
-    let database = try Database.open(folder.file())
+    var options = Database.Options()
+    options.durability = seed % 2 == 0 ? .sync : .flush
+    let database = try Database.open(folder.file(), options: options)
+    if seed % 4 > 1 {
+      // A log of several segments, the last one long, in front of all.
+      let value = [UInt8](repeating: 3, count: 900)
+      for number in 0..<3000 { try database.insert("key \(number)", value, durability: .flush) }
+    }
     var random = SeededRandom(seed: seed)
     let count = 60
     for index in 0..<count {
@@ -153,10 +169,7 @@ import Testing
     try database.compact()
     let after = try length(folder.file())
     #expect(after.byteCount > 40 << 20)
-    // A file system need not know holes.
-    let probe = try FileStorage.open(path: folder.file("probe"), access: .mustNotExist)
-    try probe.allocate(byteRange: 0..<65536)
-    if try probe.punchHole(byteRange: 0..<65536) {
+    if try knowsHoles(folder) {
       #expect(after.allocated < after.byteCount - (36 << 20), "\(after)")
     }
     #expect(reader.map { bytes(of: $0) } == content)

@@ -21,7 +21,8 @@ package final class ChunkList: @unchecked Sendable {
     var sum = Checksum64Stream(seed: 0)
     /// The tail's pages, mapped for writing.
     var memory: UnsafeMutableRawPointer?
-    /// Whether the tail was begun by an append of few bytes, so that more of these will come.
+    /// Whether the tail was begun by an append of few bytes, so that more of these will come, or nobody
+    /// knows.
     ///
     /// These are cheapest to write through the mapping. Behind long ones that would be dearer: each page
     /// that was written so costs a fault now and an interrupt of the other processors with the next sync.

@@ -142,10 +142,7 @@ extension Log {
     defer { segmentLock.unlock() }
     while !isStopping {
       let wantsNext = next == nil && !isPreparing && !live.isEmpty && keeperMayTry
-      if wantsNext || !toUnmap.isEmpty {
-        keeperMayTry = false
-        return true
-      }
+      if wantsNext || !toUnmap.isEmpty { return true }
       // Finished buffers can go once they are durable, which nobody announces.
       if live.dropLast().contains(where: { $0.memory != nil }) {
         _ = segmentLock.wait(timeoutNanoseconds: 10_000_000)

@@ -34,20 +34,22 @@ extension Pager {
   /// checkpoint frees the one before.
   ///
   /// Writer mutex held.
-  package func moveLog() throws(PagerError) {
-    guard let log, log.isStarted else { return }
+  ///
+  /// - Returns: whether it did. One that is shorter may lie further behind: then it moves again when the
+  ///   one before is free.
+  package func moveLog() throws(PagerError) -> Bool {
+    guard let log, log.isStarted else { return false }
     log.dropPrepared(startsSmall: true)
-    if try log.nextMovesForwards() {
+    defer { log.dropPrepared(startsSmall: false) }
+    do throws(PagerError) {
+      guard try log.nextMovesForwards() else { return false }
       try reserveLogSlowly(body: 256)
-    } else {
-      log.dropPrepared(startsSmall: true)
+      return true
+    } catch {
+      guard error.code == .diskFull else { throw error }
+      return false
     }
   }
-
-  /// Gives back the pages that are kept for log segments to come.
-  ///
-  /// Writer mutex held.
-  package func dropSpareSegments() { log?.dropPrepared(startsSmall: false) }
 
   /// Cuts off the end of the file as far as nobody uses it.
   ///

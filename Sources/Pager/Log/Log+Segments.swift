@@ -109,21 +109,24 @@ extension Log {
   /// Whether the next segment, prepared if it is not, lies in front of the one in use or is shorter.
   ///
   /// Writer mutex held.
+  ///
+  /// - Throws: `.diskFull` when there is no room for one, which is not needed then.
   func nextMovesForwards() throws(PagerError) -> Bool {
     let next = try takeNext(atLeast: 0).segment
     guard let last = segmentLock.withLock({ live.last?.segment }) else { return true }
     return next.extent.first < last.extent.first || next.byteCount < last.byteCount
   }
 
-  /// Prepares the next segment ahead of need.
+  /// Prepares the next segment ahead of need, once for each that was taken.
   ///
   /// Called by the keeper thread.
   func prepareAhead() {
     segmentLock.lock()
-    guard next == nil, !isPreparing, !live.isEmpty, !isStopping else {
+    guard keeperMayTry, next == nil, !isPreparing, !live.isEmpty, !isStopping else {
       segmentLock.unlock()
       return
     }
+    keeperMayTry = false
     isPreparing = true
     segmentLock.unlock()
     var prepared: Live?
@@ -279,7 +282,8 @@ extension Log {
     }
   }
 
-  /// Gives back what was prepared or kept for segments to come.
+  /// Gives back what was prepared or kept for segments to come; the keeper prepares none until the next
+  /// one is taken.
   ///
   /// Writer mutex held: a segment that is being taken over still counts as prepared.
   ///
@@ -288,6 +292,7 @@ extension Log {
   func dropPrepared(startsSmall: Bool) {
     segmentLock.lock()
     self.startsSmall = startsSmall
+    keeperMayTry = false
     while isPreparing { segmentLock.wait() }
     let prepared = next
     let unneeded = spares

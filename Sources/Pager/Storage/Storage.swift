@@ -83,8 +83,8 @@ package protocol Storage: AnyObject, Sendable {
   /// the next sync cheaper.
   func noteWritten(_ base: UnsafeMutableRawPointer, byteCount: Int)
 
-  /// Begins to put what was written on the medium, without waiting; only a hint, which makes the sync that
-  /// comes later shorter. That one reports what fails.
+  /// Begins to put what was written on the medium, without waiting until it is there; only a hint, which makes
+  /// the sync that comes later shorter. That one reports what fails.
   func beginSynchronizing(byteRange: Range<Int>)
 
   /// Gives back descriptors and locks; again is harmless.

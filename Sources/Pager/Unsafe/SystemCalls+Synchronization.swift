@@ -20,20 +20,21 @@ extension SystemCalls {
     #endif
   }
 
-  /// Begins to put a part of a file on the medium, without waiting for it; only a hint.
+  /// Begins to put a part of a file on the medium, without waiting until it is there; only a hint.
   ///
-  /// It takes no error that a later sync has to report: that would be one of waiting.
+  /// It may wait for room among the device's requests. It takes no error that a later sync has to report,
+  /// which would need flags that wait for what was written.
   static func beginSynchronizing(_ descriptor: Int32, byteRange: Range<Int>) {
     #if !canImport(Darwin)
       // SYNC_FILE_RANGE_WRITE
-      _ = syncFileRange?(descriptor, off_t(byteRange.lowerBound), off_t(byteRange.count), 0x02)
+      _ = syncFileRange?(descriptor, Int64(byteRange.lowerBound), Int64(byteRange.count), 0x02)
     #endif
   }
 
   #if !canImport(Darwin)
     /// Linux's own call, which Swift's module of the C library leaves out; nil where it has none.
     private static let syncFileRange = dlsym(nil, "sync_file_range").map {
-      unsafeBitCast($0, to: (@convention(c) (Int32, off_t, off_t, UInt32) -> Int32).self)
+      unsafeBitCast($0, to: (@convention(c) (Int32, Int64, Int64, UInt32) -> Int32).self)
     }
   #endif
 
