@@ -167,6 +167,22 @@ import Testing
     #expect(byte == [2])
   }
 
+  /// rule D5: who needs memory does not wait for a page that the writer changes; it may hold one itself for
+  /// which the writer waits.
+  @Test(.timeLimit(.minutes(1))) func makingRoomDoesNotWaitForTheWriter() throws {
+    let storage = try MemoryStorage()
+    try storage.allocate(byteRange: 0..<64 * Self.byteCount)
+    let pool = try makePool(storage)
+    for id in [9, 10] as [UInt64] { try make(pool, id, content: 3) }
+    let version = try pool.beginRead(reference(9), level: 0)
+    pool.endRead(PageID(9), version)
+    try require(pool.lockExclusive(PageID(9), version), "the writer's hold")
+    let pages = [PageID(9), PageID(10)]
+    #expect(try pool.writeBack(pages, waiting: false, limitBytes: .max) == 1)
+    pool.unlockExclusive(PageID(9))
+    #expect(try pool.writeBack(pages, waiting: false, limitBytes: .max) == 1)
+  }
+
   /// rule C7, C8: a page whose write failed is dirty again, and is written the next time.
   @Test func failedWritesStayDirty() throws {
     let storage = FaultyStorage(try MemoryStorage())

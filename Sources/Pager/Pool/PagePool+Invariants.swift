@@ -45,7 +45,7 @@ extension PagePool {
   package func ifResident<R>(
     _ id: PageID, _ body: (UnsafeRawBufferPointer) -> R
   ) -> R? {
-    guard id.rawValue < pageLimit, tryLockShared(id) else { return nil }
+    guard id.rawValue < pageLimit, tryLockShared(id, waiting: true) else { return nil }
     defer { unlockShared(id) }
     return body(UnsafeRawBufferPointer(buffer(id)))
   }

@@ -149,7 +149,9 @@ extension PagePool {
   }
 
   /// Takes a page shared if it is in memory; never waits for I/O.
-  func tryLockShared(_ id: PageID) -> Bool {
+  ///
+  /// - Parameter waiting: whether to wait for who has it exclusively, or else to leave it.
+  func tryLockShared(_ id: PageID, waiting: Bool) -> Bool {
     var tries = 0
     while true {
       let word = words[Int(id.rawValue)].load(ordering: .acquiring)
@@ -157,9 +159,11 @@ extension PagePool {
       case LatchWord.evicted:
         return false
       case LatchWord.exclusive:
+        guard waiting else { return false }
         tries += 1
         wait(for: id, tries: tries)
       case LatchWord.sharedLimit...:
+        guard waiting else { return false }
         wait(for: id, tries: 1)
       default:
         if exchange(id, word, Self.adding(oneShared: word)) { return true }

@@ -8,8 +8,9 @@ extension PagePool {
   /// Writes those of `pages` (sorted) that are dirty; neighbours go in one write.
   ///
   /// - Parameters:
-  ///   - waiting: whether to wait for a write of the same page that somebody else has under way
-  ///     (the checkpoint, which must know that its pages are written) or to skip the page.
+  ///   - waiting: whether to wait for a write of the same page that somebody else has under way, and for
+  ///     who changes it (the checkpoint, which must know that its pages are written), or to skip the page:
+  ///     whoever needs memory may hold a page that the writer waits for.
   ///   - limitBytes: the largest single write.
   ///   - durably: whether each write is to be on the medium when it returns.
   /// - Returns: how many pages were written.
@@ -48,7 +49,7 @@ extension PagePool {
   ) -> Bool {
     let index = Int(id.rawValue)
     while true {
-      guard tryLockShared(id) else {
+      guard tryLockShared(id, waiting: waiting) else {
         // Evicted, so it was clean, but the write that cleaned it must have ended.
         if waiting, flags[index].load(ordering: .acquiring) & Self.writing != 0 {
           SystemCalls.sleep(nanoseconds: 20_000)
