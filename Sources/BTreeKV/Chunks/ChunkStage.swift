@@ -20,7 +20,7 @@ package final class ChunkStage {
   /// The pages of the last run that hold nothing yet.
   private var freePageCount = 0
   /// Where in the file the last bytes were written that the system was not told to sync yet.
-  private var written = 0..<0
+  private var unsynced = 0..<0
   /// The chunks that a transaction has made the list's.
   private var adopted = 0..<0
 
@@ -146,7 +146,7 @@ package final class ChunkStage {
       try list.tree.write(
         UnsafeRawBufferPointer(rebasing: rest[..<count]), at: 0,
         [Extent(first: PageID(first), pageCount: freePageCount)])
-      noteWritten(Int(first) * list.pageByteCount, byteCount: count)
+      beginSynchronizing(Int(first) * list.pageByteCount, byteCount: count)
       for offset in stride(from: 0, to: count, by: Chunk.fullByteCount) {
         let bytes = UnsafeRawBufferPointer(
           rebasing: rest[offset..<min(count, offset + Chunk.fullByteCount)])
@@ -162,12 +162,12 @@ package final class ChunkStage {
   }
 
   /// Lets the system put the bytes on the medium while more come, so that `finish` has less to wait for.
-  private func noteWritten(_ start: Int, byteCount: Int) {
-    if start != written.upperBound { written = start..<start }
-    written = written.lowerBound..<start + byteCount
-    guard written.count >= Self.synchronizedByteCount else { return }
-    list.pager.storage.beginSynchronizing(byteRange: written)
-    written = written.upperBound..<written.upperBound
+  private func beginSynchronizing(_ start: Int, byteCount: Int) {
+    if start != unsynced.upperBound { unsynced = start..<start }
+    unsynced = unsynced.lowerBound..<start + byteCount
+    guard unsynced.count >= Self.synchronizedByteCount else { return }
+    list.pager.storage.beginSynchronizing(byteRange: unsynced)
+    unsynced = unsynced.upperBound..<unsynced.upperBound
   }
 
   /// Takes more pages: behind the last ones if they are free, and ever more at once.

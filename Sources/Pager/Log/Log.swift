@@ -49,7 +49,7 @@ public final class Log: @unchecked Sendable {
   var isStopping = false
   /// The first segment that the last cut still needed.
   var firstStaying: UInt64 = 0
-  /// Cleared while preparing ahead has failed since the last segment was taken.
+  /// Whether the keeper is to prepare the next segment: once for each that was taken, whatever comes of it.
   var keeperMayTry = true
 
   let syncLock = ConditionLock()
